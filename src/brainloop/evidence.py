@@ -1,0 +1,222 @@
+"""Evidence: what a response says about "is this image a target?", in nats.
+
+Everything that a person, a network or a second person knows is one number, the log-likelihood ratio
+
+    L(r) = log p(r | target) - log p(r | non-target)
+
+so that evidence from independent sources adds, ``0`` says nothing, and a classifier's log-odds ``z`` become the
+posterior log-odds ``z + L``. A decoder's raw score becomes evidence by calibration on held-out trials.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logit
+
+from brainloop._types import BoolArray, FloatArray, IntArray
+from brainloop.errors import DecoderError, SettingsError
+
+__all__ = ["Calibration", "add_up", "disagreement", "posterior", "talk_score"]
+
+Method = Literal["platt", "isotonic", "beta"]
+
+
+def add_up(image: IntArray, evidence: FloatArray, n_images: int) -> FloatArray:
+    """Sum the evidence of all looks at each image.
+
+    Parameters
+    ----------
+    image : array of int, shape (n_looks,)
+        Index of the image that each look showed.
+    evidence : array, shape (n_looks,)
+        Evidence of each look, nats.
+    n_images : int
+        Number of images in the pool.
+
+    Returns
+    -------
+    array, shape (n_images,)
+        Total evidence, nats; 0 for an image that nobody looked at.
+    """
+    return np.bincount(image, weights=evidence, minlength=n_images).astype(np.float64)
+
+
+def posterior(log_odds: FloatArray, evidence: FloatArray) -> FloatArray:
+    """Probability that an image is a target, given the classifier's log-odds and the evidence (any equal shapes)."""
+    return np.asarray(expit(log_odds + evidence))
+
+
+def talk_score(evidence: FloatArray) -> FloatArray:
+    """Give the talk's classification score ``c = sigmoid(L)``: .5 means that the response says nothing."""
+    return np.asarray(expit(evidence))
+
+
+def disagreement(given: IntArray, log_odds: FloatArray, evidence: FloatArray) -> FloatArray:
+    """Say how strongly classifier and evidence speak against given annotations.
+
+    Parameters
+    ----------
+    given : array of int, shape (n,)
+        Annotation of each image: 1 for a target, -1 for a non-target.
+    log_odds, evidence : array, shape (n,)
+        The classifier's log-odds and the total evidence, nats.
+
+    Returns
+    -------
+    array, shape (n,)
+        ``-given * (z + L)``, nats: large where the annotation looks wrong.
+    """
+    return np.asarray(-given * (log_odds + evidence))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A monotone map from a decoder's raw score to evidence, learned on held-out trials.
+
+    ``L = logit(p_calibrated) - logit(prevalence in calibration)``: the prior of the calibration session is taken out.
+    The map never falls: a decoder that orders held-out trials no better than chance yields evidence 0, not evidence
+    against what it says.
+
+    Parameters
+    ----------
+    method : {"platt", "isotonic", "beta"}
+        How it was learned.
+    prevalence : float
+        Share of targets among the calibration trials.
+    knots, values : tuple of float
+        The parameters (Platt: slope and offset; beta: a, b, c and the centre and scale of the scores) or the steps of
+        the isotonic map, in ``values``; the scores at the isotonic steps in ``knots``.
+    limit : float
+        Largest absolute evidence that so few trials can support, nats.
+
+    References
+    ----------
+    Platt (1999), "Probabilistic outputs for support vector machines", eq. for the smoothed targets.
+    Zadrozny and Elkan (2002), "Transforming classifier scores into accurate multiclass probability estimates".
+    Kull, Silva Filho and Flach (2017), "Beta calibration", AISTATS.
+    """
+
+    method: Method
+    prevalence: float
+    knots: tuple[float, ...]
+    values: tuple[float, ...]
+    limit: float
+
+    @classmethod
+    def fit(cls, scores: FloatArray, is_target: BoolArray, method: Method = "platt") -> "Calibration":
+        """Learn the map.
+
+        Parameters
+        ----------
+        scores : array, shape (n_trials,)
+            Raw scores of trials that the decoder was not trained on; higher means more like a target.
+        is_target : array of bool, shape (n_trials,)
+            The truth of each trial.
+        method : {"platt", "isotonic", "beta"}
+            The family of maps.
+
+        Raises
+        ------
+        DecoderError
+            If a score is not finite or a class is missing.
+        SettingsError
+            If the method is unknown.
+        """
+        scores = np.asarray(scores, dtype=float)
+        y = np.asarray(is_target, dtype=bool)
+        if scores.ndim != 1 or scores.shape != y.shape:
+            raise DecoderError(
+                f"calibration expects one score and one truth a trial; {scores.shape} and {y.shape} came"
+            )
+        n_target, n = int(y.sum()), y.size
+        if not 0 < n_target < n:
+            raise DecoderError(
+                f"calibration expects held-out trials of both classes; {n_target} targets among {n} came"
+            )
+        if not np.isfinite(scores).all():
+            raise DecoderError(
+                f"calibration expects finite scores; {np.count_nonzero(~np.isfinite(scores))} of {n} are not"
+            )
+        fits = {"platt": _fit_platt, "isotonic": _fit_isotonic, "beta": _fit_beta}
+        if method not in fits:
+            raise SettingsError(f"calibration expects one of {', '.join(fits)}; {method!r} came")
+        knots, values = fits[method](scores, y)
+        # The rule of succession on the rarer class: no score was seen to be right more often than that.
+        limit = float(np.log(n_target + 1) + np.log(n - n_target + 1))
+        return cls(method, n_target / n, knots, values, limit)
+
+    def evidence(self, scores: FloatArray) -> FloatArray:
+        """Map raw scores to evidence.
+
+        Parameters
+        ----------
+        scores : array, shape (n,)
+            Raw scores of the same decoder.
+
+        Returns
+        -------
+        array, shape (n,)
+            Evidence, nats.
+        """
+        scores = np.asarray(scores, dtype=float)
+        if self.method == "platt":
+            slope, offset = self.values
+            log_odds = slope * scores + offset
+        elif self.method == "beta":
+            a, b, c, centre, scale = self.values
+            s = (scores - centre) / scale
+            log_odds = a * log_expit(s) - b * log_expit(-s) + c
+        else:
+            log_odds = logit(np.interp(scores, self.knots, self.values))
+        return np.asarray(np.clip(log_odds - logit(self.prevalence), -self.limit, self.limit))
+
+
+def _fit_platt(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    n_target = y.sum()
+    # Platt's smoothed targets: a finite slope even where the classes are separable.
+    soft = np.where(y, (n_target + 1) / (n_target + 2), 1 / (y.size - n_target + 2))
+    centre, scale = scores.mean(), scores.std() or 1.0
+    s = (scores - centre) / scale
+
+    def loss(theta: FloatArray) -> tuple[float, FloatArray]:
+        z = theta[0] * s + theta[1]
+        residual = expit(z) - soft
+        value = -(soft * log_expit(z) + (1 - soft) * log_expit(-z)).sum()
+        return float(value), np.array([residual @ s, residual.sum()])
+
+    fitted = minimize(loss, [1.0, logit(y.mean())], jac=True, bounds=[(0, None), (None, None)]).x
+    slope = fitted[0] / scale
+    if fitted[0] < 1e-9:
+        slope, fitted[1] = 0.0, logit(y.mean())
+    return (), (float(slope), float(fitted[1] - slope * centre))
+
+
+def _fit_beta(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    # Beta calibration is defined on (0, 1); raw scores go there by a logistic of their standardised value.
+    centre, scale = scores.mean(), scores.std() or 1.0
+    s = (scores - centre) / scale
+    features = np.stack([log_expit(s), -log_expit(-s), np.ones_like(s)])
+    sign = np.where(y, 1.0, -1.0)
+
+    def loss(theta: FloatArray) -> tuple[float, FloatArray]:
+        z = theta @ features
+        # A unit Gaussian prior on the slopes: separable calibration trials would send them to infinity.
+        value = -log_expit(sign * z).sum() + 0.5 * (theta[:2] @ theta[:2]) * 1e-2
+        gradient = features @ (-sign * expit(-sign * z)) + 1e-2 * np.array([theta[0], theta[1], 0.0])
+        return float(value), gradient
+
+    start = [1.0, 1.0, logit(y.mean())]
+    fitted = minimize(loss, start, jac=True, bounds=[(0, None), (0, None), (None, None)]).x
+    return (), (*(float(v) for v in fitted), float(centre), float(scale))
+
+
+def _fit_isotonic(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    from sklearn.isotonic import IsotonicRegression
+
+    iso = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, y.astype(float))
+    # A step of 0 or 1 would be infinite evidence: as with Platt, no step is surer than its class's count allows.
+    low, high = 1 / (y.size - y.sum() + 2), (y.sum() + 1) / (y.sum() + 2)
+    values = np.clip(iso.y_thresholds_, min(low, y.mean()), max(high, y.mean()))
+    return tuple(map(float, iso.X_thresholds_)), tuple(map(float, values))

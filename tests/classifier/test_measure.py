@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from brainloop.classifier.measure import auc_interval
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(-3, 3)), min_size=2, max_size=60))
+def test_the_auc_is_scikit_learns_ties_included(pairs):
+    truth, scores = np.array([t for t, _ in pairs]), np.array([s for _, s in pairs], dtype=float)
+    if 0 < truth.sum() < truth.size:
+        measured = auc_interval(truth, scores, n_resamples=50)
+        assert measured.value == pytest.approx(roc_auc_score(truth, scores))
+        assert 0 <= measured.low <= measured.high <= 1
+
+
+def test_the_interval_is_as_wide_as_a_bootstrap_by_hand():
+    rng = np.random.default_rng(0)
+    truth = np.arange(300) < 60
+    scores = rng.normal(size=300) + truth
+    values = []
+    for _ in range(1000):
+        draw = np.concatenate([rng.choice(60, 60), 60 + rng.choice(240, 240)])
+        values.append(roc_auc_score(truth[draw], scores[draw]))
+    measured = auc_interval(truth, scores)
+    np.testing.assert_allclose([measured.low, measured.high], np.quantile(values, [0.025, 0.975]), atol=0.01)

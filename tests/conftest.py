@@ -1,0 +1,38 @@
+"""Fixtures that every test may use, and the rule that CI skips nothing that it could run."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real recordings, photographs and backbones beside the project."""
+    folder = Path(os.environ.get("BRAINLOOP_SHARED", Path(__file__).parents[1] / ".." / "shared")).resolve()
+    if not (folder / "data").is_dir():
+        pytest.skip(f"no shared folder at {folder}: set BRAINLOOP_SHARED to run on real data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 160 small images in two class folders, reddish `rose` and bluish `sky`, 20 % of them roses."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for number in range(160):
+        label, tint = ("rose", (40, 0, 0)) if number % 5 == 0 else ("sky", (0, 0, 40))
+        pixels = rng.integers(60, 200, (24, 24, 3)) + np.array(tint)
+        (folder / label).mkdir(exist_ok=True)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / label / f"{number:03d}.png")
+    return folder
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run in CI when a test was skipped: everything that tests need is installed there."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("BRAINLOOP_FAIL_ON_SKIP") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("BRAINLOOP_FAIL_ON_SKIP is set and tests were skipped", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

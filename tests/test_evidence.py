@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+from scipy.stats import norm
+from sklearn.linear_model import LogisticRegression
+
+from brainloop.errors import DecoderError, SettingsError
+from brainloop.evidence import Calibration, add_up, disagreement, posterior, talk_score
+
+METHODS = ["platt", "isotonic", "beta"]
+
+
+def gaussian_trials(n=4000, prevalence=0.15, d=1.5, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.random(n) < prevalence
+    return rng.normal(size=n) + d * y, y
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_evidence_is_the_log_likelihood_ratio_of_two_gaussians(method):
+    d = 1.5
+    scores, y = gaussian_trials(n=40000, d=d)
+    s = np.linspace(-0.5, 2.0, 11)
+    truth = norm.logpdf(s, d) - norm.logpdf(s, 0)
+    np.testing.assert_allclose(Calibration.fit(scores, y, method).evidence(s), truth, atol=0.35)
+
+
+def test_platt_agrees_with_an_unpenalised_logistic_regression_on_many_trials():
+    scores, y = gaussian_trials(n=20000)
+    reference = LogisticRegression(C=1e9).fit(scores[:, None], y).decision_function(scores[:, None])
+    np.testing.assert_allclose(Calibration.fit(scores, y).evidence(scores), reference - logit(y.mean()), atol=0.02)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_prevalence_of_the_calibration_session_leaves_no_trace_in_the_evidence(method):
+    rare = Calibration.fit(*gaussian_trials(40000, 0.05), method)
+    frequent = Calibration.fit(*gaussian_trials(40000, 0.5), method)
+    s = np.array([0.0, 0.75, 1.5])
+    np.testing.assert_allclose(rare.evidence(s), frequent.evidence(s), atol=0.35)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(seed=st.integers(0, 1000), n=st.integers(30, 200))
+def test_evidence_never_falls_as_the_score_rises_and_is_always_finite(method, seed, n):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 5 == 0
+    evidence = Calibration.fit(rng.normal(size=n) + y, y, method).evidence(np.linspace(-1e3, 1e3, 50))
+    assert np.isfinite(evidence).all()
+    assert (np.diff(evidence) >= -1e-12).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_separable_trials_give_no_more_evidence_than_their_number_supports(method):
+    y = np.arange(100) < 20
+    evidence = Calibration.fit(np.where(y, 5.0, -5.0), y, method).evidence(np.array([-1e6, 1e6]))
+    assert np.abs(evidence).max() <= np.log(21) + np.log(81)
+
+
+def test_a_score_that_orders_trials_the_wrong_way_round_carries_no_evidence():
+    scores, y = gaussian_trials(500)
+    np.testing.assert_allclose(Calibration.fit(-scores, y).evidence(scores), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("scores", "truth", "expected"),
+    [
+        ([1.0, 2.0], [True, True], "both classes"),
+        ([1.0, np.nan, 2.0], [True, False, False], "finite"),
+        ([1.0, 2.0], [True], "one score and one truth"),
+    ],
+)
+def test_calibration_refuses_trials_that_cannot_calibrate(scores, truth, expected):
+    with pytest.raises(DecoderError, match=expected):
+        Calibration.fit(np.array(scores), np.array(truth))
+
+
+def test_an_unknown_calibration_is_named_with_the_known_ones():
+    with pytest.raises(SettingsError, match="platt, isotonic, beta"):
+        Calibration.fit(np.array([0.0, 1.0]), np.array([False, True]), "histogram")
+
+
+def test_evidence_of_several_looks_adds():
+    total = add_up(np.array([2, 0, 2]), np.array([1.0, -0.5, 0.25]), 4)
+    np.testing.assert_array_equal(total, [-0.5, 0, 1.25, 0])
+
+
+def test_the_posterior_is_bayes_rule():
+    prior, likelihood_target, likelihood_other = 0.2, 0.6, 0.1
+    bayes = prior * likelihood_target / (prior * likelihood_target + (1 - prior) * likelihood_other)
+    assert posterior(logit(prior), np.log(likelihood_target / likelihood_other)) == pytest.approx(bayes)
+
+
+def test_the_talks_score_of_a_response_that_says_nothing_is_one_half():
+    np.testing.assert_allclose(talk_score(np.array([0.0, 2.0])), [0.5, expit(2.0)])
+
+
+def test_an_annotation_looks_wrong_where_classifier_and_evidence_speak_against_it():
+    wrong = disagreement(np.array([1, -1]), np.array([-2.0, -2.0]), np.array([-1.0, -1.0]))
+    np.testing.assert_array_equal(wrong, [3.0, -3.0])
