@@ -1,0 +1,1 @@
+"""From files to embeddings: the pool, safe decoding, backbones, and the cache of their vectors."""
