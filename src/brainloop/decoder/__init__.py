@@ -1,0 +1,1 @@
+"""Decoders: an epoch in, a score out, and evidence by calibration on held-out trials."""
