@@ -1,0 +1,1 @@
+"""Who looks: a block in, one response a presentation out."""

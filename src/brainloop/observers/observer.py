@@ -1,0 +1,91 @@
+"""The protocol of an observer, and the observer that a study's settings name."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from brainloop._types import FloatArray, Progress, no_progress
+from brainloop.classifier.head import Projection
+from brainloop.eeg.erp import ERP
+from brainloop.errors import SettingsError, StudyError
+from brainloop.presentation.block import Block, Response
+from brainloop.settings import Settings
+from brainloop.study import Study, StudyData
+
+__all__ = ["Observer", "make_observer"]
+
+
+class Observer(Protocol):
+    """Whoever answers a block: a person with a headset or a key, a recording, a simulation.
+
+    Attributes
+    ----------
+    soa : float
+        Onset to onset at which this observer looks, s.
+    facts : dict
+        What a report should say of this observer; ready for JSON.
+    """
+
+    soa: float
+    facts: dict[str, Any]
+
+    def respond(self, block: Block, start: int = 0) -> Iterator[Response]:
+        """Answer a block's presentations from number `start` on, one response each, in order.
+
+        `start` is above 0 where the study was interrupted within the block: the responses before it are known already.
+        """
+        ...
+
+    def recall(self, blocks: Sequence[Block]) -> None:
+        """Be told, once and before the first `respond`, of blocks that were answered before this observer was made."""
+        ...
+
+    def erps(self) -> Mapping[str, ERP]:
+        """Give mean responses for the report, by the name of the recording; empty where there is no EEG."""
+        ...
+
+
+def make_observer(study: Study, data: StudyData, projection: Projection, progress: Progress = no_progress) -> Observer:
+    """Make the observer that a study's settings name.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    data : StudyData
+        Its pool, with the truth.
+    projection : Projection
+        Of the pool, to tell hard images from easy ones.
+    progress : Progress
+        Called with (recordings decoded, recordings).
+
+    Raises
+    ------
+    SettingsError
+        If the settings leave the observer to the caller.
+    RecordingError, DecoderError
+        If a recording cannot be used.
+    """
+    from brainloop.observers.hardness import hardness
+    from brainloop.observers.replay import Replay
+    from brainloop.observers.simulated import Simulated
+
+    settings: Settings = study.settings
+    if settings.observer == "own":
+        raise SettingsError("this study's observer is 'own': hand one to brainloop.run(study, observer)")
+    if data.truth is None:
+        raise StudyError(
+            f"a {settings.observer} observer needs class folders; {settings.images} has none for {settings.target!r}"
+        )
+    hard: FloatArray | None = None
+    if settings.difficulty > 0:
+        hard = hardness(projection(data.pool), data.truth, seed=settings.seed)
+    common: dict[str, Any] = {
+        "hardness": hard, "difficulty": settings.difficulty, "decoder": settings.decoder,
+        "calibration": settings.calibration, "seed": settings.seed,
+    }  # fmt: skip
+    if settings.observer == "simulated":
+        return Simulated(data.truth, soa=settings.soa or 0.2, **common)
+    from brainloop.eeg.recordings import read_recordings
+
+    recordings = read_recordings(settings.recordings, target=settings.target_event, nontarget=settings.nontarget_event)
+    return Replay(recordings, data.truth, progress=progress, **common)

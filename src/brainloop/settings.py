@@ -1,0 +1,134 @@
+"""A study's settings: one value, written beside what it made; each with its reason."""
+
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from brainloop._files import write_whole
+from brainloop.errors import SettingsError
+
+__all__ = ["CHANGEABLE", "Settings"]
+
+
+def _setting(reason: str, default: Any = ...) -> Any:
+    return field(metadata={"reason": reason}) if default is ... else field(default=default, metadata={"reason": reason})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a study is made of; the reason of each field is written into the study's ``study.toml``.
+
+    Raises
+    ------
+    SettingsError
+        If a value is not of its type or out of its range.
+    """
+
+    images: str = _setting("folder of the pool's images")
+    target: str = _setting("what is looked for; a class folder of this name is the truth, never used to train")
+    backbone: str = _setting("'builtin', an ONNX file or folder, a hub repository, or 'timm:NAME'", "builtin")
+    backbone_output: str | None = _setting("output of the backbone; its features where left out", None)
+    precision: Literal["float32", "float16"] = _setting("of embeddings on disk; float16 halves them", "float32")
+    observer: Literal["replay", "simulated", "own"] = _setting(
+        "who answers the blocks; 'own' is an observer that a Python program hands to `run`", "simulated"
+    )
+    recordings: tuple[str, ...] = _setting("files or folders of recordings to replay", ())
+    target_event: str = _setting("the recordings' event at a target", "target")
+    nontarget_event: str = _setting("the recordings' event at a non-target", "nontarget")
+    difficulty: float = _setting("0..1: how far hard images evoke weaker responses, in replay and simulation", 0.0)
+    decoder: Literal["xdawn_ts", "lda"] = _setting("pipeline from epoch to score", "xdawn_ts")
+    calibration: Literal["platt", "isotonic", "beta"] = _setting("from score to evidence", "platt")
+    rule: Literal["posterior", "talk"] = _setting("what the head learns from evidence", "posterior")
+    label_threshold: float = _setting("the talk's THR on its score; .5: the response says nothing", 0.5)
+    confidence_threshold: float = _setting("the talk's THR on confidence: below it an image is asked about", 0.9)
+    looks_per_round: int = _setting("presentations between two trainings; the talk's first rounds have 200", 200)
+    max_looks: int = _setting("stop here though not converged; the talk's run has 795", 1000)
+    block_size: int = _setting("presentations without a pause; 50 at 5 Hz are 10 s, as long as one looks with ease", 50)
+    pause: float = _setting("rest between two blocks, s", 5.0)
+    soa: float | None = _setting("onset to onset, s; the recordings' own, or .2 for a simulation, where left out", None)
+    compose: bool | None = _setting(
+        "put queried images among fillers; on unless a recording is replayed, where left out", None
+    )
+    test_share: float = _setting("share of the images never shown, to measure AUC on where truth is known", 0.25)
+    prevalence: float | None = _setting("thin one class out until targets have this share, by truth", None)
+    seed: int = _setting("one seed, one result", 0)
+
+    def __post_init__(self) -> None:
+        for name, wanted in get_type_hints(type(self)).items():
+            object.__setattr__(self, name, _conform(name, getattr(self, name), wanted))
+        ranges = {
+            "difficulty": (0, 1),
+            "label_threshold": (0, 1),
+            "confidence_threshold": (0.5, 1),
+            "looks_per_round": (1, 1e6),
+            "max_looks": (1, 1e9),
+            "block_size": (1, 1e4),
+            "pause": (0, 3600),
+            "soa": (0.02, 60),
+            "test_share": (0, 0.9),
+            "prevalence": (1e-3, 0.999),
+            "seed": (0, 2**63 - 1),
+        }
+        for name, (low, high) in ranges.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise SettingsError(f"{name}: expected {low:g} to {high:g}; {value!r} came")
+        if self.observer == "replay" and not self.recordings:
+            raise SettingsError("observer: 'replay' expects recordings to replay; name one or more")
+
+    def save(self, path: Path) -> None:
+        """Write the settings as TOML, each with its reason; whole or not at all."""
+        import tomli_w
+
+        lines = []
+        for setting in fields(self):
+            lines.append(f"# {setting.metadata['reason']}")
+            value = getattr(self, setting.name)
+            entry = {setting.name: list(value) if isinstance(value, tuple) else value}
+            # TOML has no null: what is left out stands as a comment, so that a reader sees that it could be set.
+            lines.append(f"# {setting.name} =\n" if value is None else tomli_w.dumps(entry))
+        write_whole(path, "\n".join(lines).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> "Settings":
+        """Read what `save` wrote, or what a person made of it."""
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"expected TOML in {path}: {error}") from error
+        known = {setting.name for setting in fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise SettingsError(
+                f"{path} has unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            )
+        if missing := [name for name in ("images", "target") if name not in values]:
+            raise SettingsError(f"{path} lacks {' and '.join(missing)}")
+        return cls(**values)
+
+
+CHANGEABLE = frozenset({"max_looks", "confidence_threshold"})
+"""Settings that may change in ``study.toml`` while a study goes on; the others made what is already there."""
+
+
+def _conform(name: str, value: Any, wanted: Any) -> Any:
+    if get_origin(wanted) in (Union, UnionType):
+        if value is None:
+            return None
+        wanted = next(kind for kind in get_args(wanted) if kind is not type(None))
+    if get_origin(wanted) is Literal:
+        if value in get_args(wanted):
+            return value
+        raise SettingsError(f"{name}: expected one of {', '.join(map(repr, get_args(wanted)))}; {value!r} came")
+    if get_origin(wanted) is tuple:
+        if isinstance(value, list | tuple) and all(isinstance(entry, str | Path) for entry in value):
+            return tuple(str(entry) for entry in value)
+        raise SettingsError(f"{name}: expected a list of paths; {value!r} came")
+    if wanted is str and isinstance(value, Path):
+        return str(value)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, bool) is not (wanted is bool) or not isinstance(value, wanted):
+        raise SettingsError(f"{name}: expected {wanted.__name__}; {value!r} came")
+    return value

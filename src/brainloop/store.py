@@ -1,0 +1,327 @@
+"""Every SQL statement: what was planned, what was answered, and what each round came to.
+
+SQLite in WAL mode with ``synchronous=FULL``: when `Store.answer` returns, the response is on disk. Every method is one
+transaction, so that a kill at any instant leaves either all of it or none.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import DatabaseError
+
+from brainloop._types import FloatArray, IntArray
+from brainloop.errors import StudyError
+from brainloop.presentation.block import Block, Response
+
+__all__ = ["Looks", "PoolImage", "Round", "Store"]
+
+META = MetaData()
+
+FACT = Table("fact", META, Column("name", String, primary_key=True), Column("value", Text, nullable=False))
+
+IMAGE = Table(
+    "image",
+    META,
+    Column("id", Integer, primary_key=True),
+    Column("hash", String, nullable=False, unique=True),
+    Column("path", String, nullable=False),
+    Column("label", String),
+    Column("part", String, nullable=False),
+    CheckConstraint("part in ('pool', 'test', 'aside', 'unusable')"),
+)
+
+SKIPPED = Table("skipped", META, Column("path", String, primary_key=True), Column("reason", String, nullable=False))
+
+BLOCK = Table(
+    "block",
+    META,
+    Column("number", Integer, primary_key=True),
+    Column("round", Integer, nullable=False),
+    Column("soa", Float, nullable=False),
+)
+
+PRESENTATION = Table(
+    "presentation",
+    META,
+    Column("id", Integer, primary_key=True),
+    Column("block", ForeignKey("block.number"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("image", ForeignKey("image.id"), nullable=False),
+    UniqueConstraint("block", "position"),
+)
+
+RESPONSE = Table(
+    "response",
+    META,
+    Column("presentation", ForeignKey("presentation.id"), primary_key=True),
+    Column("score", Float),
+    Column("evidence", Float, nullable=False),
+    Column("rejected", String),
+    Column("onset", Float, nullable=False),
+    Column("source", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("session", String, nullable=False),
+    Column("station", String, nullable=False),
+)
+
+ROUND = Table("round", META, Column("number", Integer, primary_key=True), Column("measures", Text, nullable=False))
+
+
+@dataclass(frozen=True)
+class PoolImage:
+    """An image of a study.
+
+    Parameters
+    ----------
+    id : int
+        Its place in the store.
+    hash : str
+        Of its content: what makes it this image.
+    path : str
+        Below the study's folder of images.
+    label : str or None
+        Its class folder.
+    part : str
+        ``pool``, ``test`` (never shown), ``aside`` (thinned out) or ``unusable`` (could not be decoded).
+    """
+
+    id: int
+    hash: str
+    path: str
+    label: str | None
+    part: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round came to; counts and seconds are sums over the study so far.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    looks, rejected, images : int
+        Presentations that were answered, those of them whose epoch was rejected, and images seen at least once.
+    viewing_s, machine_s : float
+        Time that the person looked (looks x SOA and the pauses between blocks) and that the machine took to label,
+        train, score and query, s.
+    unsure : float
+        Share of the pool with a confidence below the threshold.
+    auc, auc_low, auc_high : float or None
+        Area under the ROC curve on the test part and its 95 % bootstrap interval; None where truth is unknown.
+    converged : bool
+        Whether the talk's criterion was met.
+    """
+
+    number: int
+    looks: int
+    rejected: int
+    images: int
+    viewing_s: float
+    machine_s: float
+    unsure: float
+    auc: float | None
+    auc_low: float | None
+    auc_high: float | None
+    converged: bool
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Every answered presentation in the order of its plan; arrays of shape (n_looks,)."""
+
+    image: IntArray
+    score: FloatArray
+    evidence: FloatArray
+    rejected: list[str | None]
+    source: list[str]
+    round: IntArray
+    block: IntArray
+    position: IntArray
+
+
+class Store:
+    """The store of one study.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file; made where there is none.
+
+    Raises
+    ------
+    StudyError
+        If the file is not a store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._engine = create_engine(f"sqlite:///{path}")
+
+        @event.listens_for(self._engine, "connect")
+        def durable(connection: Any, _record: Any) -> None:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+                connection.execute(f"PRAGMA {pragma}")
+
+        try:
+            META.create_all(self._engine)
+        except DatabaseError as error:
+            raise StudyError(f"expected a brainloop store at {path}: {error.orig}") from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._engine.dispose()
+
+    def create(self, images: Sequence[PoolImage], skipped: Sequence[tuple[str, str]], facts: dict[str, Any]) -> None:
+        """Fill a new store: its images, the (path, reason) of those that were skipped, and facts to keep as JSON."""
+        with self._engine.begin() as sql:
+            sql.execute(insert(IMAGE), [vars(image) for image in images])
+            if skipped:
+                sql.execute(insert(SKIPPED), [{"path": path, "reason": reason} for path, reason in skipped])
+            for name, value in facts.items():
+                sql.execute(insert(FACT).values(name=name, value=json.dumps(value)))
+
+    def fact(self, name: str) -> Any:
+        """Read a fact; None where there is none."""
+        with self._engine.begin() as sql:
+            value = sql.execute(select(FACT.c.value).where(FACT.c.name == name)).scalar()
+        return None if value is None else json.loads(value)
+
+    def note(self, name: str, value: Any) -> None:
+        """Write a fact, in place of the one of that name."""
+        with self._engine.begin() as sql:
+            sql.execute(FACT.delete().where(FACT.c.name == name))
+            sql.execute(insert(FACT).values(name=name, value=json.dumps(value)))
+
+    def images(self) -> list[PoolImage]:
+        """List the images in the order of their ids."""
+        with self._engine.begin() as sql:
+            return [PoolImage(*row) for row in sql.execute(select(IMAGE).order_by(IMAGE.c.id))]
+
+    def skipped(self) -> list[tuple[str, str]]:
+        """List (path, reason) of every file that was skipped."""
+        with self._engine.begin() as sql:
+            return [(row.path, row.reason) for row in sql.execute(select(SKIPPED).order_by(SKIPPED.c.path))]
+
+    def skip(self, reasons: dict[str, str]) -> None:
+        """Mark images, by path, as unusable with their reason."""
+        with self._engine.begin() as sql:
+            for path, reason in reasons.items():
+                sql.execute(update(IMAGE).where(IMAGE.c.path == path).values(part="unusable"))
+                sql.execute(SKIPPED.delete().where(SKIPPED.c.path == path))
+                sql.execute(insert(SKIPPED).values(path=path, reason=reason))
+
+    def plan(self, blocks: Sequence[Block]) -> None:
+        """Write a round's blocks, whole, before the first is shown.
+
+        `Block.images` are image ids here. Blocks are numbered on from the last that was planned.
+        """
+        with self._engine.begin() as sql:
+            last = sql.execute(select(func.max(BLOCK.c.number))).scalar() or 0
+            for number, block in enumerate(blocks, start=last + 1):
+                sql.execute(insert(BLOCK).values(number=number, round=block.round, soa=block.soa))
+                rows = [
+                    {"block": number, "position": position, "image": image}
+                    for position, image in enumerate(block.images)
+                ]
+                sql.execute(insert(PRESENTATION), rows)
+
+    def blocks(self, round_number: int | None = None) -> list[tuple[Block, int]]:
+        """List the planned blocks, of one round or of all, each with the number of its presentations answered."""
+        query = (
+            select(BLOCK.c.number, BLOCK.c.round, BLOCK.c.soa, PRESENTATION.c.image, RESPONSE.c.presentation)
+            .join(PRESENTATION, PRESENTATION.c.block == BLOCK.c.number)
+            .outerjoin(RESPONSE, RESPONSE.c.presentation == PRESENTATION.c.id)
+            .order_by(BLOCK.c.number, PRESENTATION.c.position)
+        )
+        if round_number is not None:
+            query = query.where(BLOCK.c.round == round_number)
+        images: dict[tuple[int, int, float], list[int]] = {}
+        answered: dict[int, int] = {}
+        with self._engine.begin() as sql:
+            for number, round_, soa, image, response in sql.execute(query):
+                images.setdefault((number, round_, soa), []).append(image)
+                answered[number] = answered.get(number, 0) + (response is not None)
+        return [
+            (Block(round_, number, tuple(shown), soa), answered[number])
+            for (number, round_, soa), shown in images.items()
+        ]
+
+    def answer(self, block: int, position: int, response: Response, station: str = "local") -> None:
+        """Commit the response to one presentation.
+
+        Raises
+        ------
+        StudyError
+            If that presentation was answered already or never planned: nothing is counted twice.
+        """
+        values = {name: getattr(response, name) for name in (f.name for f in fields(Response))}
+        values["score"] = None if np.isnan(response.score) else response.score
+        where = (PRESENTATION.c.block == block) & (PRESENTATION.c.position == position)
+        with self._engine.begin() as sql:
+            presentation = sql.execute(select(PRESENTATION.c.id).where(where)).scalar()
+            if presentation is None:
+                raise StudyError(f"no presentation {position} was planned in block {block}")
+            if sql.execute(select(func.count()).where(RESPONSE.c.presentation == presentation)).scalar():
+                raise StudyError(f"presentation {position} of block {block} was answered already")
+            sql.execute(insert(RESPONSE).values(presentation=presentation, station=station, **values))
+
+    def looks(self) -> Looks:
+        """Read every response, in the order of the plan."""
+        query = (
+            select(
+                PRESENTATION.c.image, RESPONSE.c.score, RESPONSE.c.evidence, RESPONSE.c.rejected,
+                RESPONSE.c.source, BLOCK.c.round, BLOCK.c.number, PRESENTATION.c.position,
+            )
+            .join(RESPONSE, RESPONSE.c.presentation == PRESENTATION.c.id)
+            .join(BLOCK, BLOCK.c.number == PRESENTATION.c.block)
+            .order_by(PRESENTATION.c.block, PRESENTATION.c.position)
+        )  # fmt: skip
+        with self._engine.begin() as sql:
+            rows = sql.execute(query).all()
+        image, score, evidence, rejected, source, round_, block, position = (
+            zip(*rows, strict=True) if rows else [()] * 8
+        )
+        return Looks(
+            np.array(image, dtype=np.int64),
+            np.array([np.nan if value is None else value for value in score], dtype=float),
+            np.array(evidence, dtype=float),
+            list(rejected),
+            list(source),
+            np.array(round_, dtype=np.int64),
+            np.array(block, dtype=np.int64),
+            np.array(position, dtype=np.int64),
+        )
+
+    def close_round(self, measures: Round) -> None:
+        """Write what a round came to; it is over with this."""
+        row = dict(zip((f.name for f in fields(Round)), astuple(measures), strict=True))
+        with self._engine.begin() as sql:
+            sql.execute(insert(ROUND).values(number=measures.number, measures=json.dumps(row)))
+
+    def rounds(self) -> list[Round]:
+        """List the rounds that are over."""
+        with self._engine.begin() as sql:
+            rows = sql.execute(select(ROUND.c.measures).order_by(ROUND.c.number)).scalars()
+            return [Round(**json.loads(row)) for row in rows]

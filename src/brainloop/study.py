@@ -1,0 +1,315 @@
+"""A study: one folder with one pool, one target and all its rounds.
+
+study.toml       the settings, each with its reason; written last, so that its presence means that the rest is there
+store.sqlite     images, blocks, responses, rounds
+embeddings/      one vector an image, by content and backbone
+models/          the projection, the head of each round, the observer's mean responses
+reports/         what `brainloop report` wrote
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brainloop._files import load_tensors, locked, save_tensors
+from brainloop._types import BoolArray, FloatArray, IntArray, Progress, no_progress
+from brainloop.classifier.head import Head, Projection
+from brainloop.eeg.erp import ERP
+from brainloop.errors import SettingsError, StudyError
+from brainloop.images.backbones import load_backbone
+from brainloop.images.embeddings import Embeddings, embed
+from brainloop.images.pool import Image, Pool, scan
+from brainloop.settings import CHANGEABLE, Settings
+from brainloop.store import PoolImage, Store
+
+__all__ = ["Study", "StudyData"]
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """What the loop computes with.
+
+    Parameters
+    ----------
+    ids : array of int, shape (n_pool,)
+        Image id of each row of the pool.
+    pool : array, shape (n_pool, width)
+        Embeddings of the pool.
+    truth : array of bool, shape (n_pool,), or None
+        Whether each is a target, where class folders tell.
+    test, test_truth : array (n_test, width), array of bool (n_test,), or None
+        The part that is never shown.
+    """
+
+    ids: IntArray
+    pool: FloatArray
+    truth: BoolArray | None
+    test: FloatArray
+    test_truth: BoolArray | None
+
+    def index(self, ids: IntArray) -> IntArray:
+        """Turn image ids into rows of the pool."""
+        return np.searchsorted(self.ids, ids)
+
+
+class Study:
+    """A study's folder, opened.
+
+    Use `Study.create` and `Study.open`.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's folder.
+    settings : Settings
+        Its settings.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.store = Store(folder / "store.sqlite")
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path | str,
+        settings: Settings | None = None,
+        *,
+        progress: Progress = no_progress,
+        **values: Any,
+    ) -> "Study":
+        """Make a study: scan its images, set a test part aside, write it all down.
+
+        Parameters
+        ----------
+        folder : path
+            Where; new, empty, or left by a creation that was cut short.
+        settings : Settings, optional
+            What it is made of; or give the fields of `Settings` by name.
+        progress : Progress
+            Called with (files scanned, files).
+
+        Raises
+        ------
+        StudyError
+            If the folder holds a study already, or other things.
+        SettingsError
+            If a setting is out of range, or truth is needed and the images have no class folder of the target's name.
+        ImageError
+            If the images' folder is missing or holds no usable image.
+        """
+        folder = Path(folder)
+        settings = settings or Settings(**values)
+        if (folder / "study.toml").exists():
+            raise StudyError(f"{folder} holds a study already; open it with: brainloop run {folder}")
+        ours = {
+            "store.sqlite",
+            "store.sqlite-wal",
+            "store.sqlite-shm",
+            "study.toml.partial",
+            "embeddings",
+            "models",
+            "lock",
+        }
+        if folder.exists() and (foreign := {entry.name for entry in folder.iterdir()} - ours):
+            raise StudyError(f"expected a new or empty folder at {folder}; it holds {', '.join(sorted(foreign)[:3])}")
+        with locked(folder, f"another process is making a study in {folder}"):
+            for left_over in folder.glob("store.sqlite*"):
+                left_over.unlink()
+            (folder / "models").mkdir(exist_ok=True)
+            pool = scan(Path(settings.images), progress)
+            images = _assign_parts(pool, settings)
+            study = cls(folder, settings)
+            facts = {"settings": _as_json(settings), "versions": _versions()}
+            study.store.create(images, [(skipped.path, skipped.reason) for skipped in pool.skipped], facts)
+            settings.save(folder / "study.toml")
+        return study
+
+    @classmethod
+    def open(cls, folder: Path | str) -> "Study":
+        """Open a study.
+
+        Raises
+        ------
+        StudyError
+            If the folder holds none, or a setting was changed that made what is already there.
+        """
+        folder = Path(folder)
+        if not (folder / "study.toml").exists():
+            raise StudyError(
+                f"expected a study at {folder}, found no study.toml; make one with: brainloop new {folder} IMAGES"
+            )
+        study = cls(folder, Settings.load(folder / "study.toml"))
+        made, now = study.store.fact("settings"), _as_json(study.settings)
+        changed = [name for name in now if name not in CHANGEABLE and made.get(name) != now[name]]
+        if changed:
+            was = ", ".join(f"{name} = {made.get(name)!r}" for name in changed)
+            raise StudyError(
+                f"{folder / 'study.toml'}: {', '.join(changed)} cannot change once a study is made; it was {was}. "
+                f"Put it back, or make a new study. What may change: {', '.join(sorted(CHANGEABLE))}"
+            )
+        return study
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the study for one process that adds to it."""
+        with locked(self.folder, f"another process is running the study in {self.folder}; wait until it has stopped"):
+            yield
+
+    def data(self, progress: Progress = no_progress) -> StudyData:
+        """Embed what is not embedded yet, and return what the loop computes with.
+
+        Parameters
+        ----------
+        progress : Progress
+            Called with (images embedded, images).
+
+        Raises
+        ------
+        StudyError
+            If too few images of the pool can be used.
+        """
+        images = [image for image in self.store.images() if image.part in ("pool", "test")]
+        wanted = [Image(image.hash, image.path, image.label) for image in images]
+        vectors = self.embed(wanted, Path(self.settings.images), progress)
+        unusable = {skipped.path: skipped.reason for skipped in vectors.failed}
+        looked_at = set(self.store.looks().image.tolist())
+        if lost := [image.path for image in images if image.path in unusable and image.id in looked_at]:
+            raise StudyError(
+                f"{len(lost)} images that were looked at cannot be embedded any more, such as {lost[0]} "
+                f"({unusable[lost[0]]}); put them back into {self.settings.images} and run the study again"
+            )
+        if unusable:
+            self.store.skip(unusable)
+            images = [image for image in images if image.path not in unusable]
+        pool = [image for image in images if image.part == "pool"]
+        test = [image for image in images if image.part == "test"]
+        if len(pool) < 2:
+            reasons = "; ".join(f"{path}: {reason}" for path, reason in list(unusable.items())[:3])
+            raise StudyError(f"expected two usable images or more in the pool, found {len(pool)} ({reasons})")
+        known = any(image.label == self.settings.target for image in images)
+        return StudyData(
+            ids=np.array([image.id for image in pool]),
+            pool=vectors.rows(image.hash for image in pool),
+            truth=self._truth(pool) if known else None,
+            test=vectors.rows(image.hash for image in test),
+            test_truth=self._truth(test) if known and test else None,
+        )
+
+    def embed(self, images: Sequence[Image], root: Path, progress: Progress = no_progress) -> Embeddings:
+        """Embed images of any folder with this study's backbone, through its cache.
+
+        Parameters
+        ----------
+        images : sequence of Image
+            As `brainloop.images.pool.scan` lists them.
+        root : Path
+            The folder they lie in.
+        progress : Progress
+            Called with (images embedded, images).
+        """
+        backbone = load_backbone(self.settings.backbone, output=self.settings.backbone_output)
+        cache = self.folder / "embeddings"
+        return embed(images, root, backbone, cache, dtype=self.settings.precision, progress=progress)
+
+    def projection(self, data: StudyData) -> Projection:
+        """Read the projection of the pool's embeddings, or fit it where there is none yet."""
+        path = self.model_path("projection")
+        if not path.exists():
+            Projection.fit(data.pool).save(path)
+        return Projection.load(path)
+
+    def remember(self, facts: dict[str, Any], erps: Mapping[str, ERP]) -> None:
+        """Keep what a report says of the observer, so that it needs neither recordings nor observer."""
+        self.store.note("observer", facts)
+        self.store.note("versions", _versions())
+        for number, (name, mean) in enumerate(erps.items()):
+            tensors = {"mean": mean.mean, "half_width": mean.half_width, "times": mean.times}
+            words = {"name": name, "n": json.dumps(mean.n), "channels": json.dumps(mean.channels)}
+            save_tensors(self.model_path(f"erp-{number:03d}"), tensors, words)
+
+    def erps(self) -> dict[str, ERP]:
+        """Read the mean responses that `remember` kept, by the name of their recording."""
+        found = {}
+        for path in sorted((self.folder / "models").glob("erp-*.safetensors")):
+            tensors, words = load_tensors(path)
+            n, channels = json.loads(words["n"]), json.loads(words["channels"])
+            found[words["name"]] = ERP(**tensors, n=tuple(n), channels=tuple(channels))
+        return found
+
+    def head(self, round_number: int | None = None) -> Head:
+        """Read the head of a round, the last by default.
+
+        Raises
+        ------
+        StudyError
+            If no round is over yet.
+        """
+        rounds = self.store.rounds()
+        if not rounds:
+            raise StudyError(
+                f"expected a trained head in {self.folder}, but no round is over yet: brainloop run {self.folder}"
+            )
+        return Head.load(self.model_path(f"head-{round_number or rounds[-1].number:03d}"))
+
+    def model_path(self, name: str) -> Path:
+        """Where a model of that name lies."""
+        return self.folder / "models" / f"{name}.safetensors"
+
+    def image_path(self, image: PoolImage) -> Path:
+        """Where an image's file lies."""
+        return Path(self.settings.images) / image.path
+
+    def _truth(self, images: list[PoolImage]) -> BoolArray:
+        return np.array([image.label == self.settings.target for image in images], dtype=bool)
+
+
+def _assign_parts(pool: Pool, settings: Settings) -> list[PoolImage]:
+    """Say which images are shown, which only measure, and which stay aside; without truth, all are shown."""
+    is_target = np.array([image.label == settings.target for image in pool.images])
+    part = np.full(len(pool.images), "pool", dtype=object)
+    if settings.observer == "own" and not is_target.any():
+        return [PoolImage(number, *_facts(image), "pool") for number, image in enumerate(pool.images)]
+    if not is_target.any() or is_target.all():
+        classes = Counter(image.label for image in pool.images if image.label is not None)
+        there = ", ".join(f"{label} ({count})" for label, count in classes.items()) or "none"
+        raise SettingsError(
+            f"a {settings.observer} observer needs the truth: expected a class folder {settings.target!r} and others "
+            f"below {settings.images}; class folders there are: {there}"
+        )
+    rng = np.random.default_rng([settings.seed, 0])
+    kept = {
+        True: rng.permutation(np.flatnonzero(is_target)),
+        False: rng.permutation(np.flatnonzero(~is_target)),
+    }
+    if settings.prevalence is not None:
+        odds = settings.prevalence / (1 - settings.prevalence)
+        n_target = min(kept[True].size, round(kept[False].size * odds))
+        n_other = min(kept[False].size, round(kept[True].size / odds))
+        part[kept[True][n_target:]] = part[kept[False][n_other:]] = "aside"
+        kept = {True: kept[True][:n_target], False: kept[False][:n_other]}
+    for members in kept.values():
+        part[members[: round(members.size * settings.test_share)]] = "test"
+    return [PoolImage(number, *_facts(image), str(part[number])) for number, image in enumerate(pool.images)]
+
+
+def _facts(image: Image) -> tuple[str, str, str | None]:
+    return image.hash, image.path, image.label
+
+
+def _as_json(settings: Settings) -> dict[str, Any]:
+    values = {setting.name: getattr(settings, setting.name) for setting in fields(settings)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _versions() -> dict[str, str]:
+    packages = ("brainloop", "numpy", "scipy", "scikit-learn", "onnxruntime", "mne", "pyriemann", "pillow")
+    return {package: version(package) for package in packages}

@@ -1,0 +1,204 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from brainloop.classifier.head import Projection, train_head
+from brainloop.classifier.query import unsure
+from brainloop.evidence import add_up
+from brainloop.loop import run
+from brainloop.presentation.block import Response
+from brainloop.study import Study
+
+
+class Oracle:
+    """An observer that knows the truth and says so with Gaussian noise: evidence as the theory has it."""
+
+    soa = 0.25
+    d = 2.0
+
+    def __init__(self, truth):
+        self.truth = truth
+        self.facts = {"observer": "oracle", "recordings": []}
+        self.blocks = []
+        self.recalled = []
+
+    def respond(self, block, start=0):
+        self.blocks.append((block, start))
+        noise = np.random.default_rng([7, block.number]).normal(size=len(block.images))
+        score = noise + self.d * self.truth[list(block.images)]
+        for k in range(start, len(block.images)):
+            evidence = float(self.d * score[k] - self.d**2 / 2)
+            yield Response(float(score[k]), evidence, None, float(block.onsets[k]), f"oracle#{k}", "me", "today")
+
+    def recall(self, blocks):
+        self.recalled += blocks
+
+    def erps(self):
+        return {}
+
+
+@pytest.fixture
+def study(tmp_path, photographs):
+    return Study.create(
+        tmp_path / "study", images=photographs, target="rose", observer="own", looks_per_round=30, block_size=12,
+        max_looks=100, pause=2.0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def oracle(study):
+    return Oracle(study.data().truth)
+
+
+def stable(rounds):
+    """Rounds without what the clock measured."""
+    return [replace(one, machine_s=0.0) for one in rounds]
+
+
+def test_the_classifier_learns_from_round_to_round(study, oracle):
+    rounds = list(run(study, oracle))
+    assert [one.number for one in rounds] == list(range(1, len(rounds) + 1))
+    assert rounds[-1].auc > 0.9
+    assert rounds[-1].auc_low <= rounds[-1].auc <= rounds[-1].auc_high
+
+
+def test_looks_images_and_viewing_seconds_add_up(study, oracle):
+    rounds = list(run(study, oracle))
+    blocks = [block for block, _ in oracle.blocks]
+    assert rounds[-1].looks == sum(len(block.images) for block in blocks) <= 100
+    assert rounds[-1].images == len({image for block in blocks for image in block.images})
+    assert rounds[-1].viewing_s == pytest.approx(rounds[-1].looks * 0.25 + 2.0 * (len(blocks) - 1))
+
+
+def test_test_images_are_never_shown_and_truth_never_trains(study, oracle):
+    list(run(study, oracle))
+    parts = {image.id: image.part for image in study.store.images()}
+    assert {parts[image] for image in study.store.looks().image} == {"pool"}
+    lying = Oracle(~oracle.truth)  # the evidence alone decides what is learned, whatever the folders say
+    other = Study.create(study.folder.parent / "other", replace(study.settings))
+    assert list(run(other, lying))[-1].auc < 0.1
+
+
+def test_the_head_is_trained_on_the_summed_evidence_of_all_looks(study, oracle):
+    list(run(study, oracle))
+    data, looks = study.data(), study.store.looks()
+    evidence = add_up(data.index(looks.image), looks.evidence, len(data.ids))
+    seen = np.unique(data.index(looks.image))
+    expected = train_head(study.projection(data), data.pool[seen], evidence[seen])
+    np.testing.assert_array_equal(study.head().weight, expected.weight)
+
+
+def test_the_projection_is_fitted_on_the_pool_alone(study, oracle):
+    list(run(study, oracle))
+    data = study.data()
+    np.testing.assert_allclose(study.projection(data).mean, Projection.fit(data.pool).mean)
+
+
+@pytest.mark.parametrize("rule", ["talk", "posterior"])
+def test_later_rounds_ask_about_the_least_confident(tmp_path, photographs, rule):
+    study = Study.create(
+        tmp_path / "study", images=photographs, target="rose", observer="own", rule=rule, compose=False,
+        looks_per_round=20, max_looks=40,
+    )  # fmt: skip
+    data = study.data()
+    list(run(study, Oracle(data.truth)))
+    looks = study.store.looks()
+    first = looks.round == 1
+    log_odds = study.head(1).log_odds(data.pool)
+    if rule == "posterior":
+        log_odds = log_odds + add_up(data.index(looks.image[first]), looks.evidence[first], len(data.ids))
+    certainty = np.maximum(expit(log_odds), expit(-log_odds))
+    asked = data.index(looks.image[~first])
+    n_unsure = min(20, int(unsure(log_odds).sum()))
+    assert set(asked) == set(np.argsort(certainty)[:n_unsure])
+
+
+def test_an_interrupted_study_goes_on_to_the_same_end(tmp_path, photographs, study, oracle):
+    undisturbed = list(run(study, oracle))
+    other = Study.create(tmp_path / "other", study.settings)
+    rounds, interruptions = [], 0
+
+    class Interruption(BaseException):
+        pass
+
+    class Nervous(Oracle):
+        def respond(self, block, start=0):
+            for k, response in enumerate(super().respond(block, start)):
+                if k == 5 and start == 0:
+                    raise Interruption
+                yield response
+
+    while True:
+        try:
+            rounds += list(run(other, Nervous(oracle.truth)))
+            break
+        except Interruption:
+            interruptions += 1
+            other = Study.open(other.folder)
+    assert interruptions > 5
+    assert stable(other.store.rounds()) == stable(undisturbed)
+    np.testing.assert_array_equal(other.head().weight, study.head().weight)
+
+
+def test_an_observer_is_told_of_the_blocks_that_were_answered_before(study, oracle):
+    rounds = run(study, oracle)
+    next(rounds)
+    rounds.close()
+    later = Oracle(oracle.truth)
+    next(run(Study.open(study.folder), later))
+    assert later.recalled == [block for block, _ in oracle.blocks if block.round == 1]
+
+
+def test_a_study_that_is_over_has_no_more_rounds_until_it_may_look_more(study, oracle):
+    list(run(study, oracle))
+    assert list(run(study, oracle)) == []
+    toml = study.folder / "study.toml"
+    toml.write_text(toml.read_text().replace("max_looks = 100", "max_looks = 130"))
+    again = Study.open(study.folder)
+    if not again.store.rounds()[-1].converged:
+        assert list(run(again, oracle))[-1].looks > 100
+
+
+def test_the_study_is_held_while_it_runs_and_let_go_afterwards(study, oracle):
+    rounds = run(study, oracle)
+    next(rounds)
+    with pytest.raises(Exception, match="another process"):
+        next(run(Study.open(study.folder), oracle))
+    rounds.close()
+    assert next(run(Study.open(study.folder), oracle)).number == 2
+
+
+def test_without_truth_a_study_runs_and_says_nothing_of_auc(tmp_path, photographs, oracle):
+    study = Study.create(
+        tmp_path / "clouds",
+        images=photographs / "sky",
+        target="clouds",
+        observer="own",
+        looks_per_round=20,
+        max_looks=40,
+    )
+    rounds = list(run(study, Oracle(np.arange(128) % 5 == 0)))
+    assert rounds
+    assert all(one.auc is one.auc_low is one.auc_high is None for one in rounds)
+
+
+@pytest.mark.parametrize("compose", [True, False])
+def test_with_composition_few_targets_are_expected_in_a_round(tmp_path, photographs, oracle, compose):
+    study = Study.create(
+        tmp_path / "composed", images=photographs, target="rose", observer="own", looks_per_round=30, max_looks=60,
+        compose=compose,
+    )  # fmt: skip
+    list(run(study, oracle))
+    data, looks = study.data(), study.store.looks()
+    first = looks.round == 1
+    evidence = add_up(data.index(looks.image[first]), looks.evidence[first], len(data.ids))
+    expected = expit(study.head(1).log_odds(data.pool) + evidence)[data.index(looks.image[~first])].mean()
+    assert bool(expected <= 0.2) is compose
+
+
+def test_progress_counts_presentations_of_the_round(study, oracle):
+    calls = []
+    next(run(study, oracle, progress=lambda done, total: calls.append((done, total))))
+    assert calls == [(k, 30) for k in range(31)]
