@@ -1,0 +1,5 @@
+"""``python -m brainloop`` is ``brainloop``."""
+
+from brainloop.cli import main
+
+main()

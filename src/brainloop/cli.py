@@ -1,0 +1,330 @@
+"""The command line: thin commands, no logic; what is drawn on a terminal is drawn here."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from brainloop._types import Progress
+from brainloop.errors import BrainloopError
+
+if TYPE_CHECKING:
+    from brainloop.store import Round
+    from brainloop.study import Study
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Train an image classifier from the glances of a person.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line; an error that brainloop raises on purpose is one message and exit status 1."""
+    try:
+        app()
+    except BrainloopError as error:
+        err.print(f"[bold red]{type(error).__name__}[/]", end=" ")
+        err.print(str(error), markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("Stopped. Every response so far is kept; run the same command again to go on.")
+        sys.exit(130)
+
+
+StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
+ImageFolder = Annotated[Path, typer.Argument(metavar="IMAGES", help="A folder of images, class folders below it.")]
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Where the demo's images and study go.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
+) -> None:
+    """Teach a classifier to find the 3s among scikit-learn's digits, and report it."""
+    from brainloop.demo import demo_settings, write_digits
+    from brainloop.study import Study
+
+    settings, who = demo_settings(folder / "images", seed)
+    out.print(who)
+    with _bar("images") as progress:
+        write_digits(folder / "images", progress)
+    number = 1
+    while (folder / f"study-{number:03d}").exists():
+        number += 1
+    with _bar("scanning") as progress:
+        study = Study.create(folder / f"study-{number:03d}", settings, progress=progress)
+    _run(study)
+    _report(study)
+
+
+@app.command()
+def new(
+    folder: StudyFolder,
+    images: ImageFolder,
+    target: Annotated[str, typer.Option(help="What is looked for: the name of a class folder.")],
+    recordings: Annotated[
+        list[Path] | None,
+        typer.Option(help="A recording to replay; may be given several times. Else simulated."),
+    ] = None,
+    backbone: Annotated[
+        str, typer.Option(help="builtin, an ONNX file or folder, a hub repository, or timm:NAME.")
+    ] = "builtin",
+    backbone_output: Annotated[str | None, typer.Option(help="The backbone's output; its features by default.")] = None,
+    precision: Annotated[str, typer.Option(help="float32 or float16, of embeddings on disk.")] = "float32",
+    target_event: Annotated[str, typer.Option(help="The recordings' event at a target.")] = "target",
+    nontarget_event: Annotated[str, typer.Option(help="The recordings' event at a non-target.")] = "nontarget",
+    difficulty: Annotated[float, typer.Option(help="0 to 1: how far hard images evoke weaker responses.")] = 0.0,
+    decoder: Annotated[str, typer.Option(help="xdawn_ts or lda.")] = "xdawn_ts",
+    calibration: Annotated[str, typer.Option(help="platt, isotonic or beta.")] = "platt",
+    rule: Annotated[str, typer.Option(help="posterior, or talk for the talk's soft labels.")] = "posterior",
+    label_threshold: Annotated[float, typer.Option(help="The talk's THR on its score.")] = 0.5,
+    confidence_threshold: Annotated[float, typer.Option(help="The talk's THR on confidence.")] = 0.9,
+    looks_per_round: Annotated[int, typer.Option(help="Presentations between two trainings.")] = 200,
+    max_looks: Annotated[int, typer.Option(help="Stop here though not converged.")] = 1000,
+    block_size: Annotated[int, typer.Option(help="Presentations without a pause.")] = 50,
+    pause: Annotated[float, typer.Option(help="Rest between two blocks, s.")] = 5.0,
+    soa: Annotated[float | None, typer.Option(help="Onset to onset, s; the recording's own, or .2.")] = None,
+    compose: Annotated[
+        bool | None, typer.Option("--compose/--no-compose", help="Put fillers around queried images.")
+    ] = None,
+    test_share: Annotated[float, typer.Option(help="Share of the images never shown, to measure on.")] = 0.25,
+    prevalence: Annotated[float | None, typer.Option(help="Thin a class out until targets have this share.")] = None,
+    seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
+) -> None:
+    """Make a study: scan the images and write down how to learn from them."""
+    given = dict(locals())
+    from brainloop.settings import Settings
+    from brainloop.study import Study
+
+    given.pop("folder")
+    given |= {
+        "images": str(images.resolve()),
+        "recordings": tuple(str(path.resolve()) for path in recordings or []),
+    }
+    if Path(backbone).exists():
+        given["backbone"] = str(Path(backbone).resolve())
+    settings = Settings(observer="replay" if recordings else "simulated", **given)
+    with _bar("scanning") as progress:
+        study = Study.create(folder, settings, progress=progress)
+    parts = [image.part for image in study.store.images()]
+    counts = {part: parts.count(part) for part in ("pool", "test", "aside") if part in parts}
+    out.print(f"{folder}: " + ", ".join(f"{count} images in the {part} part" for part, count in counts.items()))
+    _list_skipped(study.store.skipped())
+    out.print(f"Next: brainloop run {folder}")
+
+
+@app.command()
+def embed(folder: StudyFolder) -> None:
+    """Compute the images' embeddings, those that are missing; `run` does it too."""
+    from brainloop.study import Study
+
+    study = Study.open(folder)
+    data = _embed(study)
+    out.print(
+        f"{len(data.pool) + len(data.test)} embeddings of {data.pool.shape[1]} numbers are in {folder / 'embeddings'}"
+    )
+
+
+@app.command()
+def run(folder: StudyFolder) -> None:
+    """Run the loop from where it stands; stop it at any time, and run it again."""
+    from brainloop.study import Study
+
+    _run(Study.open(folder))
+    out.print(f"Next: brainloop report {folder}")
+
+
+@app.command()
+def status(folder: StudyFolder) -> None:
+    """Show the rounds of a study so far."""
+    from brainloop.study import Study
+
+    study = Study.open(folder)
+    settings, rounds = study.settings, study.store.rounds()
+    answered = sum(count for _, count in study.store.blocks())
+    out.print(f"{folder}: looking for {settings.target!r} in {settings.images}")
+    out.print(f"observer {settings.observer}, rule {settings.rule}, seed {settings.seed}")
+    out.print(
+        f"{answered} presentations answered, {answered - (rounds[-1].looks if rounds else 0)} of them in the open round"
+    )
+    if rounds:
+        out.print(_HEAD)
+    for done in rounds:
+        out.print(_row(done))
+    _list_skipped(study.store.skipped())
+    out.print(_verdict(study, rounds))
+
+
+@app.command()
+def report(
+    folder: StudyFolder,
+    path: Annotated[
+        Path | None, typer.Option("--out", help="The HTML file; STUDY/reports/report.html by default.")
+    ] = None,
+) -> None:
+    """Write the report: one HTML file that needs nothing else."""
+    from brainloop.study import Study
+
+    _report(Study.open(folder), path)
+
+
+@app.command()
+def predict(
+    folder: StudyFolder,
+    images: ImageFolder,
+    path: Annotated[Path, typer.Option("--out", help="A .csv or .parquet file.")] = Path("predictions.csv"),
+) -> None:
+    """Classify a folder of images with the study's last head."""
+    from brainloop.predict import predict as classify
+    from brainloop.predict import write_predictions
+    from brainloop.study import Study
+
+    with _bar("embedding") as progress:
+        predictions, skipped = classify(Study.open(folder), images, progress=progress)
+    write_predictions(predictions, path)
+    _list_skipped([(entry.path, entry.reason) for entry in skipped])
+    found = sum(prediction.is_target for prediction in predictions)
+    out.print(f"{path}: {len(predictions)} images, {found} of them more likely targets than not")
+
+
+bench = typer.Typer(help="Measure; every figure in the documentation is printed by one of these.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file too.")]
+
+
+@bench.command("embed")
+def bench_embed(
+    images: ImageFolder,
+    backbone: Annotated[str, typer.Option(help="As in `new`.")],
+    output: Annotated[str | None, typer.Option("--backbone-output", help="The backbone's output.")] = None,
+    limit: Annotated[int, typer.Option(help="Number of images.")] = 1000,
+    repeats: Annotated[int, typer.Option(help="Turns of each of the two.")] = 5,
+    json: Json = None,
+) -> None:
+    """Time embedding end to end against inference alone."""
+    from brainloop.bench.embed import bench_embed as measure
+
+    with _bar("turns") as progress:
+        _figures(measure(images, backbone, output=output, limit=limit, repeats=repeats, progress=progress), json)
+
+
+@bench.command("kills")
+def bench_kills(
+    kills: Annotated[int, typer.Option(help="How many.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the study and of the instants.")] = 0,
+    json: Json = None,
+) -> None:
+    """Kill a study at random instants; fail if a response is lost, doubled, or the end is another."""
+    from brainloop.bench.kills import bench_kills as measure
+
+    with _bar("kills") as progress:
+        figures = measure(kills, seed=seed, progress=progress)
+    _figures(figures, json)
+    if figures["lost"] or figures["doubled"] or figures["different_ends"]:
+        raise typer.Exit(1)
+
+
+@bench.command("rounds")
+def bench_rounds(
+    pool: Annotated[int, typer.Option(help="Images in the pool.")] = 3000,
+    width: Annotated[int, typer.Option(help="Numbers an embedding.")] = 1280,
+    json: Json = None,
+) -> None:
+    """Time what the machine does between two rounds."""
+    from brainloop.bench.rounds import bench_rounds as measure
+
+    with _bar("runs") as progress:
+        _figures(measure(pool, width, progress=progress), json)
+
+
+def _figures(figures: dict[str, Any], path: Path | None) -> None:
+    from brainloop.bench.machine import machine
+
+    text = dumps(figures | {"machine": machine()}, indent=2)
+    out.print(text, markup=False)
+    if path is not None:
+        path.write_text(text + "\n", encoding="utf-8")
+
+
+def _run(study: "Study") -> None:
+    from brainloop.loop import run as loop
+
+    _embed(study)
+    done = study.store.rounds()
+    out.print(_HEAD)
+    for earlier in done:
+        out.print(_row(earlier))
+    with _bar("looks") as progress:
+        for measures in loop(study, progress=progress):
+            out.print(_row(measures))
+            done.append(measures)
+    out.print(_verdict(study, done))
+
+
+def _embed(study: "Study") -> Any:
+    with _bar("embedding") as progress:
+        data = study.data(progress)
+    _list_skipped(study.store.skipped())
+    return data
+
+
+def _report(study: "Study", path: Path | None = None) -> None:
+    from brainloop.report import write_report
+
+    with _bar("report") as progress:
+        written = write_report(study, path, progress=progress)
+    out.print(f"Report: {written}")
+
+
+_HEAD = "round  looks  images  viewing   machine  unsure  AUC on images never shown [95 %]"
+
+
+def _row(done: "Round") -> str:
+    auc = "unknown" if done.auc is None else f"{done.auc:.3f} [{done.auc_low:.3f}, {done.auc_high:.3f}]"
+    return (
+        f"{done.number:5d}  {done.looks:5d}  {done.images:6d}  {done.viewing_s / 60:4.1f} min  "
+        f"{done.machine_s:5.2f} s  {done.unsure:5.1%}   {auc}".replace("[", r"\[")
+    )
+
+
+def _verdict(study: "Study", rounds: "list[Round]") -> str:
+    if not rounds:
+        return "No round is over yet."
+    if rounds[-1].converged:
+        return "Converged: under 5 % of the pool is unsure, two rounds running."
+    if rounds[-1].looks >= study.settings.max_looks:
+        return (
+            f"Stopped at max_looks = {study.settings.max_looks}; {rounds[-1].unsure:.0%} of the pool is still unsure."
+        )
+    return f"Not converged: {rounds[-1].unsure:.0%} of the pool is unsure."
+
+
+def _list_skipped(skipped: "list[tuple[str, str]]", most: int = 10) -> None:
+    if not skipped:
+        return
+    err.print(f"{len(skipped)} files were skipped:")
+    for path, reason in skipped[:most]:
+        err.print(f"  {path}: {reason}", markup=False)
+    if len(skipped) > most:
+        err.print(f"  and {len(skipped) - most} more; all are in the report")
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Progress]:
+    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

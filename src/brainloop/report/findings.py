@@ -1,0 +1,206 @@
+"""What there is to say about a study: every number of the report, and no word of it."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from brainloop._types import BoolArray, FloatArray, IntArray
+from brainloop.classifier.measure import auc_interval
+from brainloop.classifier.query import has_converged
+from brainloop.eeg.erp import ERP
+from brainloop.errors import StudyError
+from brainloop.evidence import add_up
+from brainloop.loop import Belief
+from brainloop.settings import Settings
+from brainloop.store import Looks, PoolImage, Round
+from brainloop.study import Study
+
+__all__ = ["Findings", "Reuse", "find"]
+
+
+@dataclass(frozen=True)
+class Reuse:
+    """How often epochs of a recording answered more than once: `looks` answers came from `epochs` distinct epochs."""
+
+    looks: int
+    epochs: int
+    most: int
+
+    @property
+    def repeats(self) -> int:
+        """Answers that an epoch gave for the second time or more."""
+        return self.looks - self.epochs
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study, after its last round that is over.
+
+    Parameters
+    ----------
+    settings : Settings
+        The study's.
+    rounds : list of Round
+        One or more.
+    looks : Looks
+        The responses of these rounds; those of a round that is not over are left out, as the head has not learned them.
+    unfinished : int
+        How many were left out.
+    shown_target : array of bool, shape (n_looks,), or None
+        Whether each look showed a target, where truth is known.
+    pool, test : list of PoolImage
+        The images that may be shown, and those that never are.
+    truth, test_truth : array of bool, shape (n_pool,) and (n_test,), or None
+        Whether each is a target, where truth is known.
+    belief : Belief
+        What is known of each image of the pool.
+    times_seen : array of int, shape (n_pool,)
+        Looks at each image.
+    test_log_odds : array, shape (n_test,)
+        The classifier's log-odds ``z`` of the images never shown, nats.
+    observer, versions : dict
+        What the study remembers of its observer and its packages.
+    erps : dict
+        Mean responses by the name of their recording.
+    parts : dict
+        Images by the part that they play.
+    skipped : list of (path, reason)
+        Files that were not used.
+    """
+
+    settings: Settings
+    rounds: list[Round]
+    looks: Looks
+    unfinished: int
+    shown_target: BoolArray | None
+    pool: list[PoolImage]
+    test: list[PoolImage]
+    truth: BoolArray | None
+    test_truth: BoolArray | None
+    belief: Belief
+    times_seen: IntArray
+    test_log_odds: FloatArray
+    observer: dict[str, Any]
+    versions: dict[str, str]
+    erps: dict[str, ERP]
+    parts: dict[str, int]
+    skipped: list[tuple[str, str]]
+
+    @property
+    def last(self) -> Round:
+        """The last round that is over."""
+        return self.rounds[-1]
+
+    @property
+    def minutes(self) -> float:
+        """Viewing and machine time of the whole study, without calibration, min."""
+        return (self.last.viewing_s + self.last.machine_s) / 60
+
+    @property
+    def calibration_s(self) -> float:
+        """Time that calibration took, over all recordings, s."""
+        return sum(about.get("calibration_s") or 0.0 for about in self.recordings)
+
+    @property
+    def recordings(self) -> list[dict[str, Any]]:
+        """What the observer says of each recording; empty where it has none, or speaks of them in its own way."""
+        return [about for about in self.observer.get("recordings") or [] if isinstance(about, dict)]
+
+    @property
+    def has_converged(self) -> bool:
+        """Whether the talk's criterion is met."""
+        return has_converged([round_.unsure for round_ in self.rounds])
+
+    @property
+    def usable(self) -> BoolArray:
+        """Which looks gave a response that was not rejected, shape (n_looks,)."""
+        return np.array([reason is None for reason in self.looks.rejected], dtype=bool)
+
+    def rejections(self) -> list[tuple[str, int]]:
+        """Count the rejected epochs by reason, the most frequent first."""
+        return Counter(reason for reason in self.looks.rejected if reason is not None).most_common()
+
+    def prevalence(self, round_number: int | None = None) -> float | None:
+        """Give the share of targets among the presentations of a round, or of all; None where truth is unknown."""
+        if self.shown_target is None:
+            return None
+        members = slice(None) if round_number is None else self.looks.round == round_number
+        shown = self.shown_target[members]
+        return float(shown.mean()) if shown.size else None
+
+    def reuse(self, members: BoolArray | None = None) -> Reuse:
+        """Count how often the same epoch answered, among some looks or all."""
+        chosen = self.looks.source if members is None else [self.looks.source[k] for k in np.flatnonzero(members)]
+        count = Counter(chosen)
+        return Reuse(len(chosen), len(count), max(count.values(), default=0))
+
+    def single_look_auc(self, recording: str | None = None) -> float | None:
+        """Give the AUC of the evidence of single looks, of one recording or all; None where it cannot be known."""
+        if self.shown_target is None:
+            return None
+        members = self.usable
+        if recording is not None:
+            # A source is the recording's name, a "#", and the place in it.
+            members = members & np.array([s.rpartition("#")[0] == recording for s in self.looks.source], dtype=bool)
+        truth = self.shown_target[members]
+        if not truth.any() or truth.all():
+            return None
+        return auc_interval(truth, self.looks.evidence[members], n_resamples=1).value
+
+
+def find(study: Study) -> Findings:
+    """Read a study.
+
+    Raises
+    ------
+    StudyError
+        If no round is over yet.
+    """
+    rounds = study.store.rounds()
+    if not rounds:
+        raise StudyError(
+            f"expected one finished round or more to report on in {study.folder}, found none; run it first: "
+            f"brainloop run {study.folder}"
+        )
+    data, head = study.data(), study.head()
+    images = study.store.images()
+    by_id = {image.id: image for image in images}
+    every = study.store.looks()
+    looks = _up_to(every, rounds[-1].number)
+    # An image that broke after it was looked at is no longer in the pool, though its looks are in the store.
+    there = np.isin(looks.image, data.ids)
+    index = data.index(looks.image[there])
+    log_odds = head.log_odds(data.pool)
+    evidence = add_up(index, looks.evidence[there], data.ids.size)
+    target = study.settings.target
+    shown = np.array([by_id[number].label == target for number in looks.image], dtype=bool)
+    return Findings(
+        settings=study.settings,
+        rounds=rounds,
+        looks=looks,
+        unfinished=every.image.size - looks.image.size,
+        shown_target=None if data.truth is None else shown,
+        pool=[by_id[number] for number in data.ids],
+        test=[image for image in images if image.part == "test"],
+        truth=data.truth,
+        test_truth=data.test_truth,
+        belief=Belief(log_odds, evidence, log_odds if study.settings.rule == "talk" else log_odds + evidence),
+        times_seen=np.bincount(index, minlength=data.ids.size),
+        test_log_odds=head.log_odds(data.test) if len(data.test) else np.zeros(0),
+        observer=study.store.fact("observer") or {},
+        versions=study.store.fact("versions") or {},
+        erps=study.erps(),
+        parts=dict(Counter(image.part for image in images)),
+        skipped=study.store.skipped(),
+    )
+
+
+def _up_to(looks: Looks, last: int) -> Looks:
+    over = looks.round <= last
+    kept: dict[str, Any] = {
+        name: values[over] if isinstance(values, np.ndarray) else [values[k] for k in np.flatnonzero(over)]
+        for name, values in vars(looks).items()
+    }
+    return Looks(**kept)
