@@ -325,6 +325,6 @@ def _list_skipped(skipped: "list[tuple[str, str]]", most: int = 10) -> None:
 @contextmanager
 def _bar(what: str) -> Iterator[Progress]:
     columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=err, transient=True) as bar:
+    with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -20,7 +20,7 @@ def test_confidence_is_the_larger_of_the_two_class_probabilities(log_odds):
 @given(st.lists(st.floats(-6, 6), min_size=1, max_size=60), st.integers(1, 70), st.integers(0, 9))
 def test_the_least_confident_come_first_and_only_below_the_threshold(log_odds, n, seed):
     log_odds = np.array(log_odds)
-    log_odds = np.append(log_odds, 9.0)  # a sure target
+    log_odds = np.append(log_odds, np.full(60, 9.0))  # sure targets, so that few are missed
     chosen = least_confident(log_odds, n, rng(seed), threshold=0.9)
     certainty = confidence(log_odds)
     assert len(set(chosen.tolist())) == chosen.size == min(n, (certainty < 0.9).sum())
@@ -41,10 +41,17 @@ def test_random_images_come_once_each():
     assert random_images(7, 3, rng()).size == 3
 
 
-def test_a_classifier_that_is_sure_of_no_target_is_unsure_of_everything():
-    assert unsure(np.array([-9.0, -5.0, -3.0])).all()
-    assert unsure_share(np.array([-9.0, -5.0, -3.0])) == 1
+def test_a_classifier_that_would_miss_most_targets_it_expects_is_unsure_of_everything():
+    base_rate = np.append(np.full(99, -2.5), 3.0)  # expects 8.5 targets, points at one
+    assert confidence(base_rate).min() > 0.9
+    assert unsure(base_rate).all()
+    assert unsure_share(base_rate) == 1
     assert least_confident(np.array([-9.0, -5.0, -3.0]), 2, rng()).tolist() == [2, 1]
+
+
+def test_a_classifier_that_tells_targets_from_others_is_unsure_of_what_lies_between():
+    sharp = np.concatenate([np.full(90, -5.0), np.full(8, 4.0), [0.0, 1.0]])  # misses .6 of the 9.1 it expects
+    np.testing.assert_array_equal(np.flatnonzero(unsure(sharp)), [98, 99])
 
 
 def test_the_unsure_share_counts_confidences_below_the_threshold():

@@ -18,8 +18,8 @@ def confidence(log_odds: FloatArray) -> FloatArray:
 def unsure(log_odds: FloatArray, threshold: float = 0.9) -> BoolArray:
     """Say which images the talk sends for human review: those with ``C_i < threshold``.
 
-    Where targets are rare, a classifier that has learned nothing but that is "sure" of every image. So while there is
-    no image that it is sure is a target, it counts as unsure of all.
+    Where targets are rare, a classifier that has learned nothing but that is "sure" of every image. So while half or
+    more of the targets that it expects are among the images that it is sure are none, it counts as unsure of all.
 
     Parameters
     ----------
@@ -33,8 +33,10 @@ def unsure(log_odds: FloatArray, threshold: float = 0.9) -> BoolArray:
     array of bool, shape (n_images,)
         True for images to ask about.
     """
+    probability = expit(log_odds)
     below = confidence(log_odds) < threshold
-    return below if (~below & (log_odds > 0)).any() else np.ones_like(below)
+    missed = probability[~below & (log_odds < 0)].sum()
+    return below if missed < probability.sum() / 2 else np.ones_like(below)
 
 
 def least_confident(log_odds: FloatArray, n: int, rng: np.random.Generator, *, threshold: float = 0.9) -> IntArray:
