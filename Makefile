@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := demo
 
 demo: .venv/.run
-	$(BIN)/brainloop demo
+	@$(BIN)/brainloop demo
 
 test: .venv/.dev lint
 	$(BIN)/pytest
