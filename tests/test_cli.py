@@ -75,7 +75,7 @@ def test_predict_lists_what_it_could_not_use_and_goes_on(study, photographs, tmp
     (tmp_path / "mixed" / "good.png").write_bytes(next((photographs / "rose").iterdir()).read_bytes())
     (tmp_path / "mixed" / "empty.jpg").touch()
     said = brainloop("predict", study, tmp_path / "mixed", "--out", tmp_path / "mixed.csv")
-    assert "1 files were skipped" in said
+    assert "1 file was skipped" in said
     assert "empty.jpg: zero bytes" in said
     assert len((tmp_path / "mixed.csv").read_text().splitlines()) == 2
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 
 from brainloop.classifier.head import Projection, train_head
-from brainloop.classifier.query import unsure
+from brainloop.errors import StudyError
 from brainloop.evidence import add_up
 from brainloop.loop import run
 from brainloop.presentation.block import Response
@@ -111,7 +111,7 @@ def test_later_rounds_ask_about_the_least_confident(tmp_path, photographs, rule)
         log_odds = log_odds + add_up(data.index(looks.image[first]), looks.evidence[first], len(data.ids))
     certainty = np.maximum(expit(log_odds), expit(-log_odds))
     asked = data.index(looks.image[~first])
-    n_unsure = min(20, int(unsure(log_odds).sum()))
+    n_unsure = min(20, int((certainty < 0.9).sum())) if study.head(1).log_odds(data.pool).max() > 2.2 else 20
     assert set(asked) == set(np.argsort(certainty)[:n_unsure])
 
 
@@ -196,6 +196,50 @@ def test_with_composition_few_targets_are_expected_in_a_round(tmp_path, photogra
     evidence = add_up(data.index(looks.image[first]), looks.evidence[first], len(data.ids))
     expected = expit(study.head(1).log_odds(data.pool) + evidence)[data.index(looks.image[~first])].mean()
     assert bool(expected <= 0.2) is compose
+
+
+@pytest.mark.parametrize("rule", ["talk", "posterior"])
+def test_a_rejected_epoch_teaches_nothing(tmp_path, photographs, oracle, rule):
+    class Twitching(Oracle):
+        def respond(self, block, start=0):
+            for k, response in enumerate(super().respond(block, start)):
+                silent = replace(response, score=float("nan"), evidence=0.0, rejected="amplitude")
+                yield silent if k % 3 == 0 else response
+
+    study = Study.create(
+        tmp_path / rule, images=photographs, target="rose", observer="own", rule=rule, looks_per_round=40, max_looks=40
+    )
+    (done,) = run(study, Twitching(oracle.truth))
+    data, looks = study.data(), study.store.looks()
+    heard = np.array([reason is None for reason in looks.rejected])
+    assert done.rejected == (~heard).sum() > 10
+    index = data.index(looks.image[heard])
+    expected = train_head(
+        study.projection(data), data.pool[np.sort(index)], looks.evidence[heard][np.argsort(index)], rule=rule
+    )
+    np.testing.assert_allclose(study.head().weight, expected.weight, atol=1e-9)
+
+
+def test_a_study_whose_every_epoch_is_rejected_goes_on_and_learns_nothing(study, oracle):
+    class Absent(Oracle):
+        def respond(self, block, start=0):
+            for response in super().respond(block, start):
+                yield replace(response, score=float("nan"), evidence=0.0, rejected="flat")
+
+    rounds = list(run(study, Absent(oracle.truth)))
+    assert rounds[-1].looks == rounds[-1].rejected == 100
+    assert not rounds[-1].converged
+
+
+def test_an_observer_that_ends_a_block_early_is_told_and_nothing_is_lost(study, oracle):
+    class Impatient(Oracle):
+        def respond(self, block, start=0):
+            yield from list(super().respond(block, start))[:7]
+
+    with pytest.raises(StudyError, match=r"expected 10 responses to block 1.*gave 7"):
+        list(run(study, Impatient(oracle.truth)))
+    assert study.store.looks().image.size == 7
+    assert next(run(Study.open(study.folder), oracle)).looks == 30
 
 
 def test_progress_counts_presentations_of_the_round(study, oracle):

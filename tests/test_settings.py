@@ -39,7 +39,8 @@ def test_every_setting_is_written_with_its_reason(tmp_path):
         ({"looks_per_round": 0}, "looks_per_round: expected 1"),
         ({"soa": 0.001}, "soa: expected 0.02 to 60"),
         ({"recordings": "one.fif"}, "recordings: expected a list of paths"),
-        ({"observer": "replay"}, "expects recordings"),
+        ({"observer": "replay"}, "'replay' came with 0 recordings"),
+        ({"observer": "simulated", "recordings": ("a.fif",)}, "'simulated' came with 1 recordings"),
         ({"test_share": float("nan")}, "test_share"),
     ],
 )
@@ -60,6 +61,11 @@ def test_a_broken_settings_file_is_named_with_its_fault(tmp_path, text, expected
     (tmp_path / "study.toml").write_text(text)
     with pytest.raises(SettingsError, match=expected):
         Settings.load(tmp_path / "study.toml")
+
+
+def test_recordings_are_replayed_and_without_any_the_observer_is_simulated():
+    assert Settings("photos", "cat", recordings=("a.fif",)).observer == "replay"
+    assert Settings("photos", "cat").observer == "simulated"
 
 
 def test_whole_numbers_do_for_settings_in_seconds():

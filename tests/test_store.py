@@ -87,7 +87,7 @@ def test_a_response_is_never_counted_twice_nor_for_what_was_not_planned(store, p
 
 
 def test_a_plan_with_an_unknown_image_leaves_nothing_behind(store):
-    with pytest.raises(Exception, match="FOREIGN KEY"):
+    with pytest.raises(StudyError, match="FOREIGN KEY"):
         store.plan([Block(1, 1, (0, 1), 0.2), Block(1, 2, (77,), 0.2)])
     assert store.blocks() == []
 

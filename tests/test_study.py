@@ -140,3 +140,49 @@ def test_an_image_that_was_looked_at_is_never_silently_dropped(tmp_path, photogr
         study.data()
     study.image_path(shown).write_bytes(kept)
     assert shown.id in study.data().ids
+
+
+def test_an_image_folder_that_is_away_for_a_moment_costs_nothing(tmp_path, photographs):
+    folder = shutil.copytree(photographs, tmp_path / "photographs")
+    study = Study.create(tmp_path / "study", images=folder, target="rose")
+    folder.rename(tmp_path / "away")
+    with pytest.raises(StudyError, match="put it back"):
+        study.data()
+    (tmp_path / "away").rename(folder)
+    assert len(study.data().pool) == 120
+
+
+def test_a_study_goes_on_from_another_working_folder(tmp_path, photographs, monkeypatch):
+    monkeypatch.chdir(photographs.parent)
+    study = Study.create(tmp_path / "study", images=photographs.name, target="rose")
+    monkeypatch.chdir(tmp_path)
+    assert len(Study.open(study.folder).data().pool) == 120
+
+
+def test_a_creation_killed_while_the_store_is_made_is_made_anew(tmp_path, photographs):
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "store.sqlite-journal").write_bytes(b"half a journal")
+    assert len(create(tmp_path, photographs).store.images()) == 160
+
+
+def test_a_lost_store_is_named_and_not_replaced_by_an_empty_one(tmp_path, photographs):
+    study = create(tmp_path, photographs)
+    study.store.close()
+    for file in study.folder.glob("store.sqlite*"):
+        file.unlink()
+    with pytest.raises(StudyError, match=r"store\.sqlite is not this study's store"):
+        Study.open(study.folder)
+
+
+def test_another_backbone_than_the_first_is_refused(tmp_path, photographs):
+    study = create(tmp_path, photographs)
+    study.data()
+    study.store.note("backbone", "what it was before someone changed its weights")
+    with pytest.raises(StudyError, match="not the one that this study began with"):
+        Study.open(study.folder).data()
+
+
+def test_a_folder_with_a_question_mark_in_its_name_holds_its_own_store(tmp_path, photographs):
+    study = Study.create(tmp_path / "what?cars#1", images=photographs, target="rose")
+    assert (study.folder / "store.sqlite").stat().st_size > 0
+    assert not (tmp_path / "what").exists()

@@ -27,8 +27,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Without markup: a folder may be called `[red]`.
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def main() -> None:
@@ -36,12 +37,13 @@ def main() -> None:
     try:
         app()
     except BrainloopError as error:
-        err.print(f"[bold red]{type(error).__name__}[/]", end=" ")
-        err.print(str(error), markup=False)
+        err.print(type(error).__name__, style="bold red", end=" ")
+        err.print(error)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("Stopped. Every response so far is kept; run the same command again to go on.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # Typer's answer to Ctrl-C
+            err.print("Stopped. Every response so far is kept; run the same command again to go on.")
+        raise
 
 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
@@ -110,13 +112,7 @@ def new(
     from brainloop.study import Study
 
     given.pop("folder")
-    given |= {
-        "images": str(images.resolve()),
-        "recordings": tuple(str(path.resolve()) for path in recordings or []),
-    }
-    if Path(backbone).exists():
-        given["backbone"] = str(Path(backbone).resolve())
-    settings = Settings(observer="replay" if recordings else "simulated", **given)
+    settings = Settings(**given | {"recordings": tuple(recordings or ())})
     with _bar("scanning") as progress:
         study = Study.create(folder, settings, progress=progress)
     parts = [image.part for image in study.store.images()]
@@ -189,12 +185,13 @@ def predict(
 ) -> None:
     """Classify a folder of images with the study's last head."""
     from brainloop.predict import predict as classify
-    from brainloop.predict import write_predictions
+    from brainloop.predict import writer_of
     from brainloop.study import Study
 
+    write = writer_of(path)
     with _bar("embedding") as progress:
         predictions, skipped = classify(Study.open(folder), images, progress=progress)
-    write_predictions(predictions, path)
+    write(predictions)
     _list_skipped([(entry.path, entry.reason) for entry in skipped])
     found = sum(prediction.is_target for prediction in predictions)
     out.print(f"{path}: {len(predictions)} images, {found} of them more likely targets than not")
@@ -254,21 +251,24 @@ def _figures(figures: dict[str, Any], path: Path | None) -> None:
     from brainloop.bench.machine import machine
 
     text = dumps(figures | {"machine": machine()}, indent=2)
-    out.print(text, markup=False)
+    out.print(text)
     if path is not None:
         path.write_text(text + "\n", encoding="utf-8")
 
 
 def _run(study: "Study") -> None:
     from brainloop.loop import run as loop
+    from brainloop.observers.observer import make_observer
 
-    _embed(study)
+    data = _embed(study)
+    with _bar("decoding") as progress:
+        observer = make_observer(study, data, study.projection(data), progress)
     done = study.store.rounds()
     out.print(_HEAD)
     for earlier in done:
         out.print(_row(earlier))
     with _bar("looks") as progress:
-        for measures in loop(study, progress=progress):
+        for measures in loop(study, observer, progress=progress):
             out.print(_row(measures))
             done.append(measures)
     out.print(_verdict(study, done))
@@ -296,7 +296,7 @@ def _row(done: "Round") -> str:
     auc = "unknown" if done.auc is None else f"{done.auc:.3f} [{done.auc_low:.3f}, {done.auc_high:.3f}]"
     return (
         f"{done.number:5d}  {done.looks:5d}  {done.images:6d}  {done.viewing_s / 60:4.1f} min  "
-        f"{done.machine_s:5.2f} s  {done.unsure:5.1%}   {auc}".replace("[", r"\[")
+        f"{done.machine_s:5.2f} s  {done.unsure:5.1%}   {auc}"
     )
 
 
@@ -304,7 +304,7 @@ def _verdict(study: "Study", rounds: "list[Round]") -> str:
     if not rounds:
         return "No round is over yet."
     if rounds[-1].converged:
-        return "Converged: under 5 % of the pool is unsure, two rounds running."
+        return f"Converged: {rounds[-1].unsure:.1%} of the pool is unsure."
     if rounds[-1].looks >= study.settings.max_looks:
         return (
             f"Stopped at max_looks = {study.settings.max_looks}; {rounds[-1].unsure:.0%} of the pool is still unsure."
@@ -315,11 +315,11 @@ def _verdict(study: "Study", rounds: "list[Round]") -> str:
 def _list_skipped(skipped: "list[tuple[str, str]]", most: int = 10) -> None:
     if not skipped:
         return
-    err.print(f"{len(skipped)} files were skipped:")
+    err.print("1 file was skipped:" if len(skipped) == 1 else f"{len(skipped)} files were skipped:")
     for path, reason in skipped[:most]:
-        err.print(f"  {path}: {reason}", markup=False)
+        err.print(f"  {path}: {reason}")
     if len(skipped) > most:
-        err.print(f"  and {len(skipped) - most} more; all are in the report")
+        err.print(f"  and {len(skipped) - most} more")
 
 
 @contextmanager

@@ -40,14 +40,15 @@ def write_digits(folder: Path, progress: Progress = no_progress) -> Path:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
+    partial = folder / "partial.png"  # a kill must not leave half a digit under a digit's name
     for number, (pixels, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
         path = folder / str(digit) / f"{number:04d}.png"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             # Dark ink on white paper, and 16 grey levels over the whole range of a byte.
-            Image.fromarray((255 - pixels * 255 / 16).astype(np.uint8)).resize((64, 64), Image.Resampling.BICUBIC).save(
-                path
-            )
+            ink = Image.fromarray((255 - pixels * 255 / 16).astype(np.uint8))
+            ink.resize((64, 64), Image.Resampling.BICUBIC).save(partial)
+            partial.replace(path)
         progress(number + 1, len(digits.images))
     return folder
 
@@ -69,10 +70,10 @@ def demo_settings(images: Path, seed: int = 0) -> tuple[Settings, str]:
             f"Who looks: real EEG, replayed. {len(recordings)} recordings of a P300 speller (8 channels) answer "
             "in place of a person who sees the digits."
         )
-        paths = tuple(str(path.resolve()) for path in recordings)
-        return Settings(str(images), "3", observer="replay", recordings=paths, seed=seed, **ROUNDS), who
+        paths = tuple(str(path) for path in recordings)
+        return Settings(str(images), "3", recordings=paths, seed=seed, **ROUNDS), who
     who = (
         "Who looks: a simulated person. Their EEG is synthetic, from P300 to blinks; set BRAINLOOP_SHARED to replay "
         "real recordings."
     )
-    return Settings(str(images), "3", observer="simulated", seed=seed, **ROUNDS), who
+    return Settings(str(images), "3", seed=seed, **ROUNDS), who

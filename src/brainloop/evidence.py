@@ -88,8 +88,8 @@ class Calibration:
     knots, values : tuple of float
         The parameters (Platt: slope and offset; beta: a, b, c and the centre and scale of the scores) or the steps of
         the isotonic map, in ``values``; the scores at the isotonic steps in ``knots``.
-    limit : float
-        Largest absolute evidence that so few trials can support, nats.
+    limits : tuple of float
+        Least and largest evidence that so few trials can support, nats.
 
     References
     ----------
@@ -102,7 +102,7 @@ class Calibration:
     prevalence: float
     knots: tuple[float, ...]
     values: tuple[float, ...]
-    limit: float
+    limits: tuple[float, float]
 
     @classmethod
     def fit(cls, scores: FloatArray, is_target: BoolArray, method: Method = "platt") -> "Calibration":
@@ -143,9 +143,10 @@ class Calibration:
         if method not in fits:
             raise SettingsError(f"calibration expects one of {', '.join(fits)}; {method!r} came")
         knots, values = fits[method](scores, y)
-        # The rule of succession on the rarer class: no score was seen to be right more often than that.
-        limit = float(np.log(n_target + 1) + np.log(n - n_target + 1))
-        return cls(method, n_target / n, knots, values, limit)
+        # Laplace's rule of succession: of all n' trials of the other class none scored so far out, so that the
+        # likelihood of such a score there is about 1 / (n' + 1), and is not known to be less.
+        limits = (-float(np.log(n_target + 1)), float(np.log(n - n_target + 1)))
+        return cls(method, n_target / n, knots, values, limits)
 
     def evidence(self, scores: FloatArray) -> FloatArray:
         """Map raw scores to evidence.
@@ -170,7 +171,7 @@ class Calibration:
             log_odds = a * log_expit(s) - b * log_expit(-s) + c
         else:
             log_odds = logit(np.interp(scores, self.knots, self.values))
-        return np.asarray(np.clip(log_odds - logit(self.prevalence), -self.limit, self.limit))
+        return np.asarray(np.clip(log_odds - logit(self.prevalence), *self.limits))
 
 
 def _fit_platt(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -202,7 +203,7 @@ def _fit_beta(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], tupl
 
     def loss(theta: FloatArray) -> tuple[float, FloatArray]:
         z = theta @ features
-        # A unit Gaussian prior on the slopes: separable calibration trials would send them to infinity.
+        # A Gaussian prior of standard deviation 10 on the slopes: separable trials would send them to infinity.
         value = -log_expit(sign * z).sum() + 0.5 * (theta[:2] @ theta[:2]) * 1e-2
         gradient = features @ (-sign * expit(-sign * z)) + 1e-2 * np.array([theta[0], theta[1], 0.0])
         return float(value), gradient
@@ -218,5 +219,5 @@ def _fit_isotonic(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], 
     iso = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, y.astype(float))
     # A step of 0 or 1 would be infinite evidence: as with Platt, no step is surer than its class's count allows.
     low, high = 1 / (y.size - y.sum() + 2), (y.sum() + 1) / (y.sum() + 2)
-    values = np.clip(iso.y_thresholds_, min(low, y.mean()), max(high, y.mean()))
+    values = np.clip(iso.y_thresholds_, low, high)
     return tuple(map(float, iso.X_thresholds_)), tuple(map(float, values))

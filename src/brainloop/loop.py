@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
-from scipy.special import expit
 
 from brainloop._types import FloatArray, IntArray, Progress, no_progress
 from brainloop.classifier.head import Head, Projection, train_head
 from brainloop.classifier.measure import auc_interval
-from brainloop.classifier.query import has_converged, least_confident, random_images, unsure_share
-from brainloop.evidence import add_up
+from brainloop.classifier.query import has_converged, knows_a_target, least_confident, random_images, unsure_share
+from brainloop.errors import StudyError
+from brainloop.evidence import add_up, posterior
 from brainloop.observers.observer import Observer, make_observer
 from brainloop.presentation.block import Block
 from brainloop.presentation.composition import compose, deal
@@ -56,7 +56,9 @@ def run(study: Study, observer: Observer | None = None, *, progress: Progress = 
         observer = observer or make_observer(study, data, projection)
         study.remember(observer.facts, observer.erps())
         rounds = study.store.rounds()
-        observer.recall([_indexed(block, data) for block, _ in study.store.blocks() if block.round <= len(rounds)])
+        observer.recall(
+            [_indexed(block, data) for block, answered in study.store.blocks() if answered == len(block.images)]
+        )
         belief = believe(study, data, study.head()) if rounds else None
 
         while not _is_over(study.settings, rounds):
@@ -74,11 +76,15 @@ def run(study: Study, observer: Observer | None = None, *, progress: Progress = 
             start = perf_counter()
             head = learn(study, data, projection)
             belief = believe(study, data, head)
-            unsure = unsure_share(belief.asked, study.settings.confidence_threshold)
+            threshold = study.settings.confidence_threshold
+            unsure = unsure_share(belief.asked, threshold)
+            converged = knows_a_target(belief.log_odds, threshold) and has_converged(
+                [*(r.unsure for r in rounds), unsure]
+            )
             machine_s += perf_counter() - start
 
             head.save(study.model_path(f"head-{number:03d}"))
-            rounds.append(measure(study, data, head, rounds, machine_s, unsure))
+            rounds.append(measure(study, data, head, rounds, machine_s, unsure, converged))
             study.store.close_round(rounds[-1])
             yield rounds[-1]
 
@@ -133,9 +139,11 @@ def query(settings: Settings, belief: Belief | None, n_pool: int, rounds: Sequen
     if belief is None:
         orders = deal(random_images(n_pool, n_looks, rng), settings.block_size, unknown)
     else:
-        wanted = least_confident(belief.asked, n_looks, rng, threshold=settings.confidence_threshold)
+        settled = knows_a_target(belief.log_odds, settings.confidence_threshold)
+        threshold = settings.confidence_threshold if settled else None
+        wanted = least_confident(belief.asked, n_looks, rng, threshold=threshold)
         if composed and wanted.size:
-            probability = expit(belief.log_odds + belief.evidence)
+            probability = posterior(belief.log_odds, belief.evidence)
             orders = compose(wanted, probability, n_looks, settings.block_size, soa, rng)
         else:
             orders = deal(rng.permutation(wanted), settings.block_size, unknown)
@@ -148,15 +156,22 @@ def present(study: Study, data: StudyData, observer: Observer, number: int, prog
     total, done = sum(len(block.images) for block, _ in blocks), sum(answered for _, answered in blocks)
     progress(done, total)
     for block, answered in blocks:
+        if answered == len(block.images):
+            continue
         shown = _indexed(block, data)
-        for position, response in enumerate(observer.respond(shown, answered), start=answered):
-            study.store.answer(block.number, position, response)
-            done += 1
+        for response in observer.respond(shown, answered):
+            study.store.answer(block.number, answered, response)
+            answered, done = answered + 1, done + 1
             progress(done, total)
+        if answered < len(block.images):
+            raise StudyError(
+                f"expected {len(block.images)} responses to block {block.number}, one a presentation; the observer "
+                f"gave {answered}. They are kept: run the study again to go on with the others"
+            )
 
 
 def learn(study: Study, data: StudyData, projection: Projection) -> Head:
-    """Label every image that was looked at with its evidence, and train the head on them."""
+    """Label every image that gave a usable response with its evidence, and train the head on them."""
     evidence, seen = _evidence(study, data)
     settings = study.settings
     return train_head(
@@ -176,7 +191,13 @@ def believe(study: Study, data: StudyData, head: Head) -> Belief:
 
 
 def measure(
-    study: Study, data: StudyData, head: Head, rounds: Sequence[Round], machine_s: float, unsure: float
+    study: Study,
+    data: StudyData,
+    head: Head,
+    rounds: Sequence[Round],
+    machine_s: float,
+    unsure: float,
+    converged: bool,
 ) -> Round:
     """Say what a round came to; the AUC is that of the classifier alone on images that were never shown."""
     settings, looks = study.settings, study.store.looks()
@@ -184,7 +205,6 @@ def measure(
     auc = None
     if data.test_truth is not None and 0 < data.test_truth.sum() < data.test_truth.size:
         auc = auc_interval(data.test_truth, head.log_odds(data.test), seed=settings.seed)
-    shares = [*(round_.unsure for round_ in rounds), unsure]
     return Round(
         number=len(rounds) + 1,
         looks=looks.image.size,
@@ -196,19 +216,21 @@ def measure(
         auc=auc and auc.value,
         auc_low=auc and auc.low,
         auc_high=auc and auc.high,
-        converged=has_converged(shares),
+        converged=converged,
     )
 
 
 def _is_over(settings: Settings, rounds: Sequence[Round]) -> bool:
-    # Asked anew from the shares, so that a study whose threshold or `max_looks` was changed can go on.
-    return bool(rounds) and (has_converged([r.unsure for r in rounds]) or rounds[-1].looks >= settings.max_looks)
+    return bool(rounds) and (rounds[-1].converged or rounds[-1].looks >= settings.max_looks)
 
 
 def _evidence(study: Study, data: StudyData) -> tuple[FloatArray, IntArray]:
+    # A rejected epoch says nothing. Its evidence of 0 would do no harm by the posterior rule; the talk's rule, which
+    # makes a target of every score of .5, would train on it.
     looks = study.store.looks()
-    index = data.index(looks.image)
-    return add_up(index, looks.evidence, data.ids.size), np.unique(index)
+    usable = np.array([reason is None for reason in looks.rejected], dtype=bool)
+    index = data.index(looks.image[usable])
+    return add_up(index, looks.evidence[usable], data.ids.size), np.unique(index)
 
 
 def _indexed(block: Block, data: StudyData) -> Block:

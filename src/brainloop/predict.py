@@ -1,11 +1,11 @@
 """Prediction: a trained head on any folder of images."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 from scipy.special import expit
 
 from brainloop._types import Progress, no_progress
@@ -13,7 +13,7 @@ from brainloop.errors import MissingExtraError, SettingsError
 from brainloop.images.pool import Skipped, scan
 from brainloop.study import Study
 
-__all__ = ["Prediction", "predict", "write_predictions"]
+__all__ = ["Prediction", "predict", "writer_of"]
 
 
 @dataclass(frozen=True)
@@ -38,30 +38,42 @@ def predict(
     folder : path
         Scanned recursively.
     progress : Progress
-        Called with (images embedded, images).
+        Called with (files scanned, files), then with (images embedded, images).
 
     Returns
     -------
     predictions : list of Prediction
-        Surest targets first.
+        One a file, copies of one image included; surest targets first.
     skipped : list of Skipped
         What could not be used, and why.
     """
     head = study.head()
-    pool = scan(Path(folder))
+    pool = scan(Path(folder), progress)
     vectors = study.embed(pool.images, pool.root, progress)
     failed = {skipped.path for skipped in vectors.failed}
     images = [image for image in pool.images if image.path not in failed]
-    log_odds = head.log_odds(vectors.rows(image.hash for image in images))
+    scores = head.log_odds(vectors.rows(image.hash for image in images))
+    log_odds = {image.path: float(score) for image, score in zip(images, scores, strict=True)}
+    copies = {copy.path: log_odds[copy.duplicate_of] for copy in pool.skipped if copy.duplicate_of in log_odds}
     predictions = [
-        Prediction(images[k].path, float(expit(log_odds[k])), float(log_odds[k]), bool(log_odds[k] > 0))
-        for k in np.argsort(-log_odds, kind="stable")
+        Prediction(path, float(expit(z)), z, z > 0)
+        for path, z in sorted((log_odds | copies).items(), key=lambda item: (-item[1], item[0]))
     ]
-    return predictions, [*pool.skipped, *vectors.failed]
+    return predictions, [entry for entry in (*pool.skipped, *vectors.failed) if entry.path not in copies]
 
 
-def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
-    """Write predictions as CSV or Parquet, by the file's suffix.
+def writer_of(path: Path) -> Callable[[Sequence[Prediction]], None]:
+    """Choose how predictions are written, by the file's suffix, before any work is done for them.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.csv`` or a ``.parquet`` file.
+
+    Returns
+    -------
+    callable
+        Takes predictions and writes them to the path.
 
     Raises
     ------
@@ -71,17 +83,26 @@ def write_predictions(predictions: Sequence[Prediction], path: Path) -> None:
         If Parquet is wanted and pyarrow is not installed.
     """
     if path.suffix == ".csv":
-        with path.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.DictWriter(file, [field.name for field in fields(Prediction)])
-            rows.writeheader()
-            rows.writerows(asdict(prediction) for prediction in predictions)
-    elif path.suffix == ".parquet":
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError as error:
-            raise MissingExtraError("pyarrow", "parquet", "writing Parquet", error) from error
-        table = pyarrow.Table.from_pylist([asdict(prediction) for prediction in predictions])
-        pyarrow.parquet.write_table(table, path)
-    else:
+        return partial(_write_csv, path)
+    if path.suffix != ".parquet":
         raise SettingsError(f"expected a file that ends in .csv or .parquet; {path.name!r} came")
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "parquet", "writing Parquet", error) from error
+    return partial(_write_parquet, path)
+
+
+def _write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.DictWriter(file, [field.name for field in fields(Prediction)])
+        rows.writeheader()
+        rows.writerows(asdict(prediction) for prediction in predictions)
+
+
+def _write_parquet(path: Path, predictions: Sequence[Prediction]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.Table.from_pylist([asdict(prediction) for prediction in predictions])
+    pyarrow.parquet.write_table(table, path)

@@ -31,8 +31,9 @@ class Settings:
     backbone: str = _setting("'builtin', an ONNX file or folder, a hub repository, or 'timm:NAME'", "builtin")
     backbone_output: str | None = _setting("output of the backbone; its features where left out", None)
     precision: Literal["float32", "float16"] = _setting("of embeddings on disk; float16 halves them", "float32")
-    observer: Literal["replay", "simulated", "own"] = _setting(
-        "who answers the blocks; 'own' is an observer that a Python program hands to `run`", "simulated"
+    observer: Literal["replay", "simulated", "own"] | None = _setting(
+        "who answers the blocks; 'own' is handed to `run` in Python; replay where there are recordings, if left out",
+        None,
     )
     recordings: tuple[str, ...] = _setting("files or folders of recordings to replay", ())
     target_event: str = _setting("the recordings' event at a target", "target")
@@ -75,8 +76,13 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise SettingsError(f"{name}: expected {low:g} to {high:g}; {value!r} came")
-        if self.observer == "replay" and not self.recordings:
-            raise SettingsError("observer: 'replay' expects recordings to replay; name one or more")
+        if self.observer is None:
+            object.__setattr__(self, "observer", "replay" if self.recordings else "simulated")
+        if (self.observer == "replay") != bool(self.recordings):
+            raise SettingsError(
+                f"observer: 'replay' goes with recordings, and recordings with it; {self.observer!r} came with "
+                f"{len(self.recordings)} recordings"
+            )
 
     def save(self, path: Path) -> None:
         """Write the settings as TOML, each with its reason; whole or not at all."""
@@ -108,7 +114,7 @@ class Settings:
         return cls(**values)
 
 
-CHANGEABLE = frozenset({"max_looks", "confidence_threshold"})
+CHANGEABLE = frozenset({"max_looks"})
 """Settings that may change in ``study.toml`` while a study goes on; the others made what is already there."""
 
 

@@ -5,13 +5,15 @@ transaction, so that a kill at any instant leaves either all of it or none.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sqlalchemy import (
+    URL,
     CheckConstraint,
     Column,
     Float,
@@ -29,7 +31,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from brainloop._types import FloatArray, IntArray
 from brainloop.errors import StudyError
@@ -177,17 +180,29 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
-        self._engine = create_engine(f"sqlite:///{path}")
+        self._path = path
+        self._engine = create_engine(URL.create("sqlite", database=str(path)))
 
         @event.listens_for(self._engine, "connect")
         def durable(connection: Any, _record: Any) -> None:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
                 connection.execute(f"PRAGMA {pragma}")
 
+        with self._begin() as sql:
+            META.create_all(sql)
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """Begin a transaction, which ends whole or not at all."""
         try:
-            META.create_all(self._engine)
+            with self._engine.begin() as sql:
+                yield sql
+        except IntegrityError as error:
+            raise StudyError(f"{self._path} refuses what does not fit what it holds: {error.orig}") from error
         except DatabaseError as error:
-            raise StudyError(f"expected a brainloop store at {path}: {error.orig}") from error
+            raise StudyError(
+                f"expected a sound brainloop store at {self._path}: {error.orig}; put back a copy of the file"
+            ) from error
 
     def close(self) -> None:
         """Let go of the file."""
@@ -195,7 +210,7 @@ class Store:
 
     def create(self, images: Sequence[PoolImage], skipped: Sequence[tuple[str, str]], facts: dict[str, Any]) -> None:
         """Fill a new store: its images, the (path, reason) of those that were skipped, and facts to keep as JSON."""
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             sql.execute(insert(IMAGE), [vars(image) for image in images])
             if skipped:
                 sql.execute(insert(SKIPPED), [{"path": path, "reason": reason} for path, reason in skipped])
@@ -204,29 +219,29 @@ class Store:
 
     def fact(self, name: str) -> Any:
         """Read a fact; None where there is none."""
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             value = sql.execute(select(FACT.c.value).where(FACT.c.name == name)).scalar()
         return None if value is None else json.loads(value)
 
     def note(self, name: str, value: Any) -> None:
         """Write a fact, in place of the one of that name."""
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             sql.execute(FACT.delete().where(FACT.c.name == name))
             sql.execute(insert(FACT).values(name=name, value=json.dumps(value)))
 
     def images(self) -> list[PoolImage]:
         """List the images in the order of their ids."""
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             return [PoolImage(*row) for row in sql.execute(select(IMAGE).order_by(IMAGE.c.id))]
 
     def skipped(self) -> list[tuple[str, str]]:
         """List (path, reason) of every file that was skipped."""
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             return [(row.path, row.reason) for row in sql.execute(select(SKIPPED).order_by(SKIPPED.c.path))]
 
     def skip(self, reasons: dict[str, str]) -> None:
         """Mark images, by path, as unusable with their reason."""
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             for path, reason in reasons.items():
                 sql.execute(update(IMAGE).where(IMAGE.c.path == path).values(part="unusable"))
                 sql.execute(SKIPPED.delete().where(SKIPPED.c.path == path))
@@ -237,7 +252,7 @@ class Store:
 
         `Block.images` are image ids here. Blocks are numbered on from the last that was planned.
         """
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             last = sql.execute(select(func.max(BLOCK.c.number))).scalar() or 0
             for number, block in enumerate(blocks, start=last + 1):
                 sql.execute(insert(BLOCK).values(number=number, round=block.round, soa=block.soa))
@@ -259,7 +274,7 @@ class Store:
             query = query.where(BLOCK.c.round == round_number)
         images: dict[tuple[int, int, float], list[int]] = {}
         answered: dict[int, int] = {}
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             for number, round_, soa, image, response in sql.execute(query):
                 images.setdefault((number, round_, soa), []).append(image)
                 answered[number] = answered.get(number, 0) + (response is not None)
@@ -279,7 +294,7 @@ class Store:
         values = {name: getattr(response, name) for name in (f.name for f in fields(Response))}
         values["score"] = None if np.isnan(response.score) else response.score
         where = (PRESENTATION.c.block == block) & (PRESENTATION.c.position == position)
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             presentation = sql.execute(select(PRESENTATION.c.id).where(where)).scalar()
             if presentation is None:
                 raise StudyError(f"no presentation {position} was planned in block {block}")
@@ -298,7 +313,7 @@ class Store:
             .join(BLOCK, BLOCK.c.number == PRESENTATION.c.block)
             .order_by(PRESENTATION.c.block, PRESENTATION.c.position)
         )  # fmt: skip
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             rows = sql.execute(query).all()
         image, score, evidence, rejected, source, round_, block, position = (
             zip(*rows, strict=True) if rows else [()] * 8
@@ -317,11 +332,11 @@ class Store:
     def close_round(self, measures: Round) -> None:
         """Write what a round came to; it is over with this."""
         row = dict(zip((f.name for f in fields(Round)), astuple(measures), strict=True))
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             sql.execute(insert(ROUND).values(number=measures.number, measures=json.dumps(row)))
 
     def rounds(self) -> list[Round]:
         """List the rounds that are over."""
-        with self._engine.begin() as sql:
+        with self._begin() as sql:
             rows = sql.execute(select(ROUND.c.measures).order_by(ROUND.c.number)).scalars()
             return [Round(**json.loads(row)) for row in rows]

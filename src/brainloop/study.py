@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,11 @@ class StudyData:
     test_truth: BoolArray | None
 
     def index(self, ids: IntArray) -> IntArray:
-        """Turn image ids into rows of the pool."""
-        return np.searchsorted(self.ids, ids)
+        """Turn image ids into rows of the pool; StudyError if one is not in it."""
+        rows = np.searchsorted(self.ids, ids)
+        if (missing := self.ids[rows.clip(max=self.ids.size - 1)] != ids).any():
+            raise StudyError(f"image {ids[missing][0]} was planned but is not in the pool any more; put its file back")
+        return rows
 
 
 class Study:
@@ -76,6 +79,7 @@ class Study:
         self.folder = folder
         self.settings = settings
         self.store = Store(folder / "store.sqlite")
+        self._data: StudyData | None = None
 
     @classmethod
     def create(
@@ -107,21 +111,16 @@ class Study:
             If the images' folder is missing or holds no usable image.
         """
         folder = Path(folder)
-        settings = settings or Settings(**values)
+        settings = _with_whole_paths(settings or Settings(**values))
         if (folder / "study.toml").exists():
             raise StudyError(f"{folder} holds a study already; open it with: brainloop run {folder}")
-        ours = {
-            "store.sqlite",
-            "store.sqlite-wal",
-            "store.sqlite-shm",
-            "study.toml.partial",
-            "embeddings",
-            "models",
-            "lock",
-        }
-        if folder.exists() and (foreign := {entry.name for entry in folder.iterdir()} - ours):
-            raise StudyError(f"expected a new or empty folder at {folder}; it holds {', '.join(sorted(foreign)[:3])}")
+        ours = {"study.toml.partial", "embeddings", "models", "lock"}
+        names = [entry.name for entry in folder.iterdir()] if folder.exists() else []
+        if foreign := sorted(name for name in names if name not in ours and not name.startswith("store.sqlite")):
+            raise StudyError(f"expected a new or empty folder at {folder}; it holds {', '.join(foreign[:3])}")
         with locked(folder, f"another process is making a study in {folder}"):
+            if (folder / "study.toml").exists():  # another process has made it since
+                raise StudyError(f"{folder} holds a study already; open it with: brainloop run {folder}")
             for left_over in folder.glob("store.sqlite*"):
                 left_over.unlink()
             (folder / "models").mkdir(exist_ok=True)
@@ -149,6 +148,8 @@ class Study:
             )
         study = cls(folder, Settings.load(folder / "study.toml"))
         made, now = study.store.fact("settings"), _as_json(study.settings)
+        if made is None:
+            raise StudyError(f"{folder / 'store.sqlite'} is not this study's store, or is lost; put back a copy of it")
         changed = [name for name in now if name not in CHANGEABLE and made.get(name) != now[name]]
         if changed:
             was = ", ".join(f"{name} = {made.get(name)!r}" for name in changed)
@@ -177,6 +178,10 @@ class Study:
         StudyError
             If too few images of the pool can be used.
         """
+        if self._data is not None:
+            return self._data
+        if not Path(self.settings.images).is_dir():
+            raise StudyError(f"the images' folder {self.settings.images} is not there; put it back and try again")
         images = [image for image in self.store.images() if image.part in ("pool", "test")]
         wanted = [Image(image.hash, image.path, image.label) for image in images]
         vectors = self.embed(wanted, Path(self.settings.images), progress)
@@ -187,22 +192,23 @@ class Study:
                 f"{len(lost)} images that were looked at cannot be embedded any more, such as {lost[0]} "
                 f"({unusable[lost[0]]}); put them back into {self.settings.images} and run the study again"
             )
-        if unusable:
-            self.store.skip(unusable)
-            images = [image for image in images if image.path not in unusable]
+        images = [image for image in images if image.path not in unusable]
         pool = [image for image in images if image.part == "pool"]
         test = [image for image in images if image.part == "test"]
         if len(pool) < 2:
             reasons = "; ".join(f"{path}: {reason}" for path, reason in list(unusable.items())[:3])
             raise StudyError(f"expected two usable images or more in the pool, found {len(pool)} ({reasons})")
-        known = any(image.label == self.settings.target for image in images)
-        return StudyData(
+        if unusable:
+            self.store.skip(unusable)
+        known = 0 < sum(image.label == self.settings.target for image in images) < len(images)
+        self._data = StudyData(
             ids=np.array([image.id for image in pool]),
             pool=vectors.rows(image.hash for image in pool),
             truth=self._truth(pool) if known else None,
             test=vectors.rows(image.hash for image in test),
             test_truth=self._truth(test) if known and test else None,
         )
+        return self._data
 
     def embed(self, images: Sequence[Image], root: Path, progress: Progress = no_progress) -> Embeddings:
         """Embed images of any folder with this study's backbone, through its cache.
@@ -217,6 +223,14 @@ class Study:
             Called with (images embedded, images).
         """
         backbone = load_backbone(self.settings.backbone, output=self.settings.backbone_output)
+        first = self.store.fact("backbone")
+        if first is None:
+            self.store.note("backbone", backbone.fingerprint)
+        elif first != backbone.fingerprint:
+            raise StudyError(
+                f"the backbone {self.settings.backbone} is not the one that this study began with: its weights, its "
+                "preprocessing or its output changed. Put it back, or make a new study"
+            )
         cache = self.folder / "embeddings"
         return embed(images, root, backbone, cache, dtype=self.settings.precision, progress=progress)
 
@@ -272,11 +286,21 @@ class Study:
         return np.array([image.label == self.settings.target for image in images], dtype=bool)
 
 
+def _with_whole_paths(settings: Settings) -> Settings:
+    """Resolve paths, so that a study goes on from whatever folder it is started in."""
+    return replace(
+        settings,
+        images=str(Path(settings.images).resolve()),
+        recordings=tuple(str(Path(path).resolve()) for path in settings.recordings),
+        backbone=str(Path(settings.backbone).resolve()) if Path(settings.backbone).exists() else settings.backbone,
+    )
+
+
 def _assign_parts(pool: Pool, settings: Settings) -> list[PoolImage]:
     """Say which images are shown, which only measure, and which stay aside; without truth, all are shown."""
     is_target = np.array([image.label == settings.target for image in pool.images])
     part = np.full(len(pool.images), "pool", dtype=object)
-    if settings.observer == "own" and not is_target.any():
+    if settings.observer == "own" and (not is_target.any() or is_target.all()):
         return [PoolImage(number, *_facts(image), "pool") for number, image in enumerate(pool.images)]
     if not is_target.any() or is_target.all():
         classes = Counter(image.label for image in pool.images if image.label is not None)

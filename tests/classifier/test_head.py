@@ -107,10 +107,17 @@ def test_a_missing_or_broken_model_file_is_named(tmp_path, content):
         Head.load(tmp_path / "head.safetensors")
 
 
-def test_an_unknown_rule_and_an_empty_training_set_are_refused(two_clouds):
+def test_an_unknown_rule_and_disagreeing_shapes_are_refused(two_clouds):
     X, _ = two_clouds
     projection = Projection.fit(X)
     with pytest.raises(SettingsError, match="posterior, talk"):
         train_head(projection, X, np.zeros(len(X)), rule="hard")
-    with pytest.raises(SettingsError, match="one embedding and one evidence"):
-        train_head(projection, X[:0], np.zeros(0))
+    with pytest.raises(SettingsError, match="one evidence for each embedding"):
+        train_head(projection, X, np.zeros(3))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_without_a_usable_response_the_head_is_the_priors(two_clouds, rule):
+    X, _ = two_clouds
+    head = train_head(Projection.fit(X), X[:0], np.zeros(0), rule=rule)
+    np.testing.assert_allclose(head.log_odds(X), BIAS_PRIOR[rule][0], atol=1e-6)

@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from brainloop.classifier.query import confidence, has_converged, least_confident, random_images, unsure, unsure_share
+from brainloop.classifier.query import (
+    confidence,
+    has_converged,
+    knows_a_target,
+    least_confident,
+    random_images,
+    unsure_share,
+)
 
 
 def rng(seed=0):
@@ -20,7 +27,6 @@ def test_confidence_is_the_larger_of_the_two_class_probabilities(log_odds):
 @given(st.lists(st.floats(-6, 6), min_size=1, max_size=60), st.integers(1, 70), st.integers(0, 9))
 def test_the_least_confident_come_first_and_only_below_the_threshold(log_odds, n, seed):
     log_odds = np.array(log_odds)
-    log_odds = np.append(log_odds, np.full(60, 9.0))  # sure targets, so that few are missed
     chosen = least_confident(log_odds, n, rng(seed), threshold=0.9)
     certainty = confidence(log_odds)
     assert len(set(chosen.tolist())) == chosen.size == min(n, (certainty < 0.9).sum())
@@ -41,17 +47,17 @@ def test_random_images_come_once_each():
     assert random_images(7, 3, rng()).size == 3
 
 
-def test_a_classifier_that_would_miss_most_targets_it_expects_is_unsure_of_everything():
-    base_rate = np.append(np.full(99, -2.5), 3.0)  # expects 8.5 targets, points at one
+def test_a_classifier_knows_a_target_when_it_is_sure_of_one():
+    base_rate = np.full(99, -2.5)
     assert confidence(base_rate).min() > 0.9
-    assert unsure(base_rate).all()
-    assert unsure_share(base_rate) == 1
-    assert least_confident(np.array([-9.0, -5.0, -3.0]), 2, rng()).tolist() == [2, 1]
+    assert not knows_a_target(base_rate)
+    assert knows_a_target(np.append(base_rate, 2.2))
 
 
-def test_a_classifier_that_tells_targets_from_others_is_unsure_of_what_lies_between():
-    sharp = np.concatenate([np.full(90, -5.0), np.full(8, 4.0), [0.0, 1.0]])  # misses .6 of the 9.1 it expects
-    np.testing.assert_array_equal(np.flatnonzero(unsure(sharp)), [98, 99])
+def test_without_a_threshold_sure_images_are_asked_about_too():
+    sure = np.array([-9.0, -5.0, -3.0])
+    assert least_confident(sure, 2, rng()).size == 0
+    assert least_confident(sure, 2, rng(), threshold=None).tolist() == [2, 1]
 
 
 def test_the_unsure_share_counts_confidences_below_the_threshold():
@@ -60,7 +66,14 @@ def test_the_unsure_share_counts_confidences_below_the_threshold():
 
 @pytest.mark.parametrize(
     ("shares", "converged"),
-    [([], False), ([0.01], False), ([0.01, 0.04], True), ([0.01, 0.05], False), ([0.01, 0.2, 0.04], False)],
+    [
+        ([], False),
+        ([0.01], False),
+        ([0.01, 0.04], True),
+        ([0.01, 0.05], False),
+        ([0.01, 0.2, 0.04], False),
+        ([0.3, 0.0], True),
+    ],
 )
 def test_convergence_takes_two_rounds_running_under_five_percent(shares, converged):
     assert has_converged(shares) is converged

@@ -70,23 +70,27 @@ def test_zero_bytes_are_skipped_with_their_reason(tmp_path: Path) -> None:
     assert reasons(pool) == {"empty.jpg": "zero bytes"}
 
 
-def test_what_has_an_images_suffix_and_is_none_is_skipped_with_its_reason(tmp_path: Path) -> None:
+def test_what_is_no_image_is_skipped_with_its_reason_whatever_its_name(tmp_path: Path) -> None:
     picture(tmp_path / "good.png")
-    (tmp_path / "text.jpg").write_text("I am text")
-    (tmp_path / "._good.png").write_bytes(b"\x00\x05\x16\x07 what a Mac leaves on a stick")
-    assert set(reasons(scan(tmp_path))) == {"text.jpg", "._good.png"}
+    for name in ("text.jpg", "labels.csv", "Makefile"):
+        (tmp_path / name).write_text("I am text")
+    assert set(reasons(scan(tmp_path))) == {"text.jpg", "labels.csv", "Makefile"}
     assert all(reason.startswith("not an image") for reason in reasons(scan(tmp_path)).values())
 
 
-def test_an_image_is_told_by_its_content_whatever_image_suffix_it_has(tmp_path: Path) -> None:
+def test_an_image_is_told_by_its_content_whatever_suffix_it_has(tmp_path: Path) -> None:
     picture(tmp_path / "really_a_png.png").rename(tmp_path / "really_a_png.jpg")
-    assert len(scan(tmp_path)) == 1
+    picture(tmp_path / "nameless.png", 2).rename(tmp_path / "nameless")
+    assert len(scan(tmp_path)) == 2
 
 
 def test_a_format_that_is_not_supported_is_named(tmp_path: Path) -> None:
     picture(tmp_path / "good.png")
     (tmp_path / "phone.HEIC").write_bytes(b"....ftypheic")
-    assert reasons(scan(tmp_path)) == {"phone.HEIC": ".heic is not a supported format: convert it to JPEG or PNG"}
+    (tmp_path / "camera.NEF").write_bytes(b"II*\x00 a TIFF inside")
+    listed = reasons(scan(tmp_path))
+    assert listed["phone.HEIC"] == "not an image: expected a JPEG, PNG, WebP, BMP, TIFF or GIF file"
+    assert "camera raw" in listed["camera.NEF"]
 
 
 def test_absurd_dimensions_are_skipped_from_the_header_alone(tmp_path: Path) -> None:
@@ -97,10 +101,10 @@ def test_absurd_dimensions_are_skipped_from_the_header_alone(tmp_path: Path) -> 
     assert reasons(scan(tmp_path)) == {"bomb.bmp": "declares 50000 x 50000 pixels, limit is 100,000,000 in all"}
 
 
-def test_files_that_are_no_images_are_passed_over_in_silence(tmp_path: Path) -> None:
+def test_hidden_files_are_passed_over_in_silence(tmp_path: Path) -> None:
     picture(tmp_path / "good.png")
-    for name in ("labels.csv", "notes.txt", "meta.json", ".DS_Store", "Makefile"):
-        (tmp_path / name).write_text("x")
+    for name in (".DS_Store", "._good.png"):
+        (tmp_path / name).write_text("what a Mac leaves on a stick")
     assert scan(tmp_path).skipped == ()
 
 

@@ -147,11 +147,11 @@ def test_images_that_vanish_after_the_run_become_placeholders(make_study, pictur
 def test_the_ending_is_said_in_words(simulated):
     found = find(simulated)
     assert ending(found).startswith("Not converged: it stopped at the limit of 80 looks")
-    sure = replace(found.last, unsure=0.02)
+    sure = replace(found.last, unsure=0.02, converged=True)
     assert ending(replace(found, rounds=[sure, sure])).startswith("Converged after round 2")
     longer = replace(found, settings=replace(found.settings, max_looks=1000))
     assert ending(longer).startswith("Not over")
-    assert ending(replace(longer, rounds=[replace(sure, unsure=0.0)])).startswith("Nothing is left to ask")
+    assert ending(replace(longer, rounds=[replace(sure, unsure=0.0)])).endswith("nothing is left to ask.")
 
 
 def test_the_same_study_gives_the_same_page(rendered, simulated):

@@ -15,6 +15,7 @@ import numpy as np
 
 from brainloop._types import Progress, no_progress
 from brainloop.demo import write_digits
+from brainloop.eeg.synthetic import SyntheticWearer
 from brainloop.errors import BrainloopError
 from brainloop.loop import run
 from brainloop.settings import Settings
@@ -28,8 +29,9 @@ def bench_kills(kills: int = 200, *, seed: int = 0, progress: Progress = no_prog
 
     A study is made, embedded and run by a process that is killed at an instant drawn evenly from the time that an
     undisturbed run takes; then it is started again. When one study is over the next begins, until there were enough
-    kills. Each process tells through a pipe how many responses it has committed, so that a response that was
-    acknowledged and is gone after the kill would be seen.
+    kills: a simulated observer and a replayed recording (of the synthetic wearer, written as FIF) take turns. Each
+    process tells through a pipe how many responses it has committed, so that a response that was acknowledged and is
+    gone after the kill would be seen.
 
     Parameters
     ----------
@@ -48,26 +50,32 @@ def bench_kills(kills: int = 200, *, seed: int = 0, progress: Progress = no_prog
         undisturbed run), which must all be 0.
     """
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["brainloop.bench.kills", "brainloop.observers.simulated", "sklearn.linear_model"])
+    preload = ["bench.kills", "observers.replay", "observers.simulated"]
+    processes.set_forkserver_preload([f"brainloop.{name}" for name in preload] + ["mne", "sklearn.linear_model"])
     rng = np.random.default_rng(seed)
     interrupted: Counter[str] = Counter()
     studies = responses = lost = doubled = different = 0
     with tempfile.TemporaryDirectory(prefix="brainloop-kills-") as temporary:
         work = Path(temporary)
-        settings = Settings(
-            str(write_digits(work / "images")), "3", observer="simulated", decoder="lda", prevalence=0.25,
-            looks_per_round=40, block_size=20, max_looks=160, seed=seed,
-        )  # fmt: skip
-        for warm in (True, False):  # the first run starts the server that the others are forked from
-            start = time.monotonic()
-            process, _pipe = _start(processes, work / f"undisturbed-{warm}", settings)
-            process.join()
-            lasts = time.monotonic() - start
-        reference = _outcome(work / "undisturbed-False")
-        folder, acknowledged, stored = work / "study-0", 0, 0
+        common: dict[str, Any] = {
+            "images": write_digits(work / "images"), "target": "3", "decoder": "lda", "prevalence": 0.25,
+            "looks_per_round": 40, "block_size": 20, "max_looks": 160, "seed": seed,
+        }  # fmt: skip
+        recording = _write_recording(work / "recording", seed)
+        kinds = [Settings(**common), Settings(**common, recordings=(str(recording),), difficulty=0.5)]
+        lasts, references = [], []
+        for number, settings in enumerate(kinds):
+            for warm in (True, False):  # the first run starts the server that the others are forked from
+                start = time.monotonic()
+                process, _pipe = _start(processes, work / f"undisturbed-{number}-{warm}", settings)
+                process.join()
+                taken = time.monotonic() - start
+            lasts.append(taken)
+            references.append(_outcome(work / f"undisturbed-{number}-False"))
+        folder, acknowledged, stored, kind = work / "study-0", 0, 0, 0
         while interrupted.total() < kills or stored:
-            process, pipe = _start(processes, folder, settings)
-            process.join(rng.uniform(0, lasts) if interrupted.total() < kills else None)
+            process, pipe = _start(processes, folder, kinds[kind])
+            process.join(rng.uniform(0, lasts[kind]) if interrupted.total() < kills else None)
             if process.is_alive():
                 os.kill(process.pid or 0, signal.SIGKILL)
                 process.join()
@@ -83,8 +91,8 @@ def bench_kills(kills: int = 200, *, seed: int = 0, progress: Progress = no_prog
                 progress(interrupted.total(), kills)
             elif process.exitcode == 0:
                 studies, responses = studies + 1, responses + stored
-                different += _outcome(folder) != reference
-                folder, acknowledged, stored = work / f"study-{studies}", 0, 0
+                different += _outcome(folder) != references[kind]
+                folder, acknowledged, stored, kind = work / f"study-{studies}", 0, 0, studies % 2
             else:
                 raise BrainloopError(
                     f"expected the study to go on after a kill; it ended with {process.exitcode}, see above"
@@ -92,13 +100,29 @@ def bench_kills(kills: int = 200, *, seed: int = 0, progress: Progress = no_prog
     return {
         "kills": interrupted.total(),
         "interrupted": dict(interrupted),
-        "undisturbed_s": round(lasts, 2),
+        "undisturbed_s": [round(taken, 2) for taken in lasts],
         "studies": studies,
         "responses": responses,
         "lost": lost,
         "doubled": doubled,
         "different_ends": different,
     }
+
+
+def _write_recording(folder: Path, seed: int) -> Path:
+    """Write a session of the synthetic wearer, a FIF file a run."""
+    import mne
+
+    folder.mkdir()
+    session = SyntheticWearer(seed).calibration(600)
+    names = np.array(["nontarget", "target"])
+    for number, run_ in enumerate(session.runs, start=1):
+        info = mne.create_info(list(session.channels), session.sfreq, "eeg")
+        raw = mne.io.RawArray(run_.data, info, verbose="error")
+        onsets = run_.onsets - run_.times[0]
+        raw.set_annotations(mne.Annotations(onsets, np.zeros(onsets.size), names[run_.is_target.astype(int)]))
+        raw.save(folder / f"sub-01_task-calibration_run-{number:02d}_eeg.fif", verbose="error")
+    return folder
 
 
 def _start(processes: Any, folder: Path, settings: Settings) -> tuple[Any, Connection]:

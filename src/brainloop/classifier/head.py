@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import LinAlgError, cholesky
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from brainloop._files import load_tensors, save_tensors
 from brainloop._types import FloatArray
@@ -14,7 +15,7 @@ from brainloop.labels import RULES
 
 __all__ = ["Head", "Projection", "train_head"]
 
-PENALTIES = np.geomspace(300.0, 0.1, 8)
+PENALTIES = np.geomspace(300.0, 1e-3, 12)
 """L2 penalties to choose from, strongest first; features have unit mean square norm, so that one grid fits all."""
 
 BIAS_PRIOR = {"posterior": (-1.73, 1.0), "talk": (0.0, 10.0)}
@@ -48,7 +49,8 @@ class Projection:
 
         n_components = min(n_components, *pool.shape)
         solver = "full" if len(pool) < pool.shape[1] else "covariance_eigh"  # the faster one; both are exact
-        pca = PCA(n_components, svd_solver=solver).fit(pool.astype(np.float64))
+        with threadpool_limits(1, "blas"):  # one result, however many cores there are
+            pca = PCA(n_components, svd_solver=solver).fit(pool.astype(np.float64))
         scale = np.sqrt(pca.explained_variance_.sum()) or 1.0
         return cls(pca.mean_, np.ascontiguousarray(pca.components_.T / scale))
 
@@ -90,7 +92,8 @@ class Head:
 
     def log_odds(self, embeddings: FloatArray) -> FloatArray:
         """Give the log-odds ``z`` of being a target: (n, width) -> (n,), nats."""
-        return np.asarray(embeddings @ self.weight + self.bias)
+        # In the embeddings' own precision: in another, the whole pool would be copied.
+        return np.asarray(embeddings @ self.weight.astype(embeddings.dtype) + self.bias)
 
     def save(self, path: Path) -> None:
         """Write a safetensors file, whole or not at all."""
@@ -115,7 +118,7 @@ def train_head(
     """Train a linear head on the images that were looked at.
 
     For each penalty of a grid, strongest first, the loss of the rule plus the penalty is minimised (L-BFGS, started
-    where the last ended), and its Laplace evidence
+    where the last ended), and its Laplace evidence ::
 
         log p(D | penalty) ~ -loss(w*) - penalty |w*|^2 / 2 + k/2 log penalty - 1/2 log det(A' diag(h) A + penalty I)
 
@@ -127,7 +130,7 @@ def train_head(
     projection : Projection
         The study's projection.
     embeddings : array, shape (n_images, width)
-        Embeddings of the images that were looked at, one row an image.
+        Embeddings of the images that were looked at, one row an image; with none, the head is the prior's.
     evidence : array, shape (n_images,)
         Total evidence of each, nats.
     rule : {"posterior", "talk"}
@@ -138,22 +141,32 @@ def train_head(
     Raises
     ------
     SettingsError
-        If the rule is unknown, or no image was looked at, or shapes disagree.
+        If the rule is unknown or shapes disagree.
     """
     if rule not in RULES:
         raise SettingsError(f"rule: expected one of {', '.join(RULES)}; {rule!r} came")
-    if not len(evidence) or len(evidence) != len(embeddings):
+    if len(evidence) != len(embeddings):
         raise SettingsError(
-            "training expects one embedding and one evidence for each image that was looked at; "
-            f"{len(embeddings)} and {len(evidence)} came"
+            f"training expects one evidence for each embedding; {len(embeddings)} embeddings and {len(evidence)} came"
         )
     options = {"threshold": label_threshold} if rule == "talk" else {}
     features = np.column_stack([projection(embeddings), np.ones(len(evidence))])
 
+    # Matrices this small are slower on several threads than on one, and many times slower beside other work.
+    with threadpool_limits(1, "blas"):
+        theta, penalty, log_evidence = _search(features, evidence, rule, options)
+    weight = projection.components @ theta[:-1]
+    return Head(weight, float(theta[-1] - projection.mean @ weight), penalty, log_evidence)
+
+
+def _search(
+    features: FloatArray, evidence: FloatArray, rule: str, options: dict[str, float]
+) -> tuple[FloatArray, float, float]:
+    """Find the weights (bias last), the penalty and the log evidence where that is highest."""
     mean = np.zeros(features.shape[1])
     mean[-1], bias_sd = BIAS_PRIOR[rule]
     theta = mean
-    best: tuple[float, float, FloatArray] | None = None
+    best: tuple[FloatArray, float, float] | None = None
     for penalty in PENALTIES:
         penalties = np.full(theta.size, penalty)
         penalties[-1] = bias_sd**-2
@@ -171,11 +184,9 @@ def train_head(
             half_log_det = np.log(np.diag(cholesky(hessian))).sum()
         except LinAlgError:
             continue  # not a strict minimum: no Gaussian stands here, so this penalty has no evidence
-        log_evidence = -found.fun + 0.5 * np.log(penalties).sum() - half_log_det
-        if best is None or log_evidence > best[0]:
-            best = (float(log_evidence), float(penalty), theta.copy())
+        log_evidence = float(-found.fun + 0.5 * np.log(penalties).sum() - half_log_det)
+        if best is None or log_evidence > best[2]:
+            best = (theta.copy(), float(penalty), log_evidence)
     if best is None:
         raise SettingsError("training found no penalty with a proper minimum; is the evidence finite?")
-    log_evidence, penalty, theta = best
-    weight = projection.components @ theta[:-1]
-    return Head(weight, float(theta[-1] - projection.mean @ weight), penalty, log_evidence)
+    return best

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import expit
 
-from brainloop._types import BoolArray, FloatArray, IntArray
+from brainloop._types import FloatArray, IntArray
 
-__all__ = ["confidence", "has_converged", "least_confident", "random_images", "unsure", "unsure_share"]
+__all__ = ["confidence", "has_converged", "knows_a_target", "least_confident", "random_images", "unsure_share"]
 
 
 def confidence(log_odds: FloatArray) -> FloatArray:
@@ -15,31 +15,26 @@ def confidence(log_odds: FloatArray) -> FloatArray:
     return np.asarray(expit(np.abs(log_odds)))
 
 
-def unsure(log_odds: FloatArray, threshold: float = 0.9) -> BoolArray:
-    """Say which images the talk sends for human review: those with ``C_i < threshold``.
+def knows_a_target(log_odds: FloatArray, threshold: float = 0.9) -> bool:
+    """Say whether the classifier is sure of any image that it is a target.
 
-    Where targets are rare, a classifier that has learned nothing but that is "sure" of every image. So while half or
-    more of the targets that it expects are among the images that it is sure are none, it counts as unsure of all.
+    Where targets are rare, a classifier that has learned nothing but that is "sure" of every image, by the talk's
+    measure. Until it knows a target, the threshold on confidence therefore neither ends a study nor keeps an image from
+    being asked about.
 
     Parameters
     ----------
     log_odds : array, shape (n_images,)
-        Log-odds of every image of the pool, nats.
+        The classifier's own ``z`` for every image of the pool, nats.
     threshold : float
         The talk's THR on confidence (``confidence_threshold`` in a study).
-
-    Returns
-    -------
-    array of bool, shape (n_images,)
-        True for images to ask about.
     """
-    probability = expit(log_odds)
-    below = confidence(log_odds) < threshold
-    missed = probability[~below & (log_odds < 0)].sum()
-    return below if missed < probability.sum() / 2 else np.ones_like(below)
+    return bool((expit(log_odds) >= threshold).any())
 
 
-def least_confident(log_odds: FloatArray, n: int, rng: np.random.Generator, *, threshold: float = 0.9) -> IntArray:
+def least_confident(
+    log_odds: FloatArray, n: int, rng: np.random.Generator, *, threshold: float | None = 0.9
+) -> IntArray:
     """Choose the images that the classifier is least sure of, as the talk has it.
 
     Parameters
@@ -50,8 +45,8 @@ def least_confident(log_odds: FloatArray, n: int, rng: np.random.Generator, *, t
         How many images at most.
     rng : numpy.random.Generator
         Breaks ties.
-    threshold : float
-        Only images that are `unsure` at it are chosen.
+    threshold : float or None
+        Only images with a confidence below it are sent for review; with None, any.
 
     Returns
     -------
@@ -60,7 +55,7 @@ def least_confident(log_odds: FloatArray, n: int, rng: np.random.Generator, *, t
     """
     certainty = confidence(log_odds)
     order = np.lexsort((rng.random(certainty.size), certainty))
-    return order[: min(n, int(unsure(log_odds, threshold).sum()))]
+    return order[: n if threshold is None else min(n, int((certainty < threshold).sum()))]
 
 
 def random_images(n_images: int, n: int, rng: np.random.Generator) -> IntArray:
@@ -69,8 +64,8 @@ def random_images(n_images: int, n: int, rng: np.random.Generator) -> IntArray:
 
 
 def unsure_share(log_odds: FloatArray, threshold: float = 0.9) -> float:
-    """Give the share of the images that are `unsure`."""
-    return float(unsure(log_odds, threshold).mean())
+    """Give the share of the images with ``C_i < threshold``."""
+    return float((confidence(log_odds) < threshold).mean())
 
 
 def has_converged(unsure: Sequence[float], *, share: float = 0.05, rounds: int = 2) -> bool:
@@ -79,6 +74,7 @@ def has_converged(unsure: Sequence[float], *, share: float = 0.05, rounds: int =
     Parameters
     ----------
     unsure : sequence of float
-        Share of the pool that was `unsure` after each round.
+        Share of the pool with ``C_i < confidence_threshold`` after each round.
     """
-    return len(unsure) >= rounds and all(value < share for value in unsure[-rounds:])
+    # With no image unsure there is nothing to ask: the next round would be empty, and no different.
+    return (len(unsure) >= rounds and all(value < share for value in unsure[-rounds:])) or list(unsure[-1:]) == [0]

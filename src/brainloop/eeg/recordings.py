@@ -393,5 +393,5 @@ def _check_classes(name: str, files: Sequence[_File], runs: Sequence[Run], targe
             f"expected events named {target!r} and {nontarget!r} in {name}, found none named "
             f"{' or '.join(map(repr, missing))}; its events are: {', '.join(map(repr, texts)) or 'none at all'}. "
             "Say what the two classes are called with target=... and nontarget=... "
-            "(--target and --nontarget on the command line)"
+            "(--target-event and --nontarget-event on the command line)"
         )

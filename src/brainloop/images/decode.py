@@ -9,8 +9,10 @@ show.
 import os
 import stat
 from collections.abc import Callable
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 import numpy as np
@@ -25,13 +27,15 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from brainloop.errors import ImageError
 
-__all__ = ["MAX_PIXELS", "SUFFIXES", "check_header", "decode", "open_file", "reason_of"]
+__all__ = ["MAX_PIXELS", "check_header", "decode", "open_file", "reason_of"]
 
 MAX_PIXELS = 100_000_000
-"""Largest image accepted, in pixels: twice the largest cameras, and 0.3 GB once decoded."""
+"""Largest image accepted, in pixels: twice the largest cameras. Decoding one takes up to 2 GB, transparency and all."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif"})
-"""File name suffixes, in lower case, of the supported formats."""
+LARGE = 20_000_000
+"""Images of more pixels are decoded one at a time, lest as many as there are threads fill the memory together."""
+
+_one_large_image = Lock()
 
 # The classes are called directly because `PIL.Image.open` can only be kept from its own opinion about large
 # images, a warning below one size and an error above another, by changing a global of Pillow's.
@@ -163,11 +167,12 @@ def decode(source: Path | bytes, *, max_pixels: int = MAX_PIXELS, at_least: int 
     """
     with BytesIO(source) if isinstance(source, bytes) else open_file(source) as file:
         image = check_header(file, max_pixels=max_pixels)
+        if at_least is not None:
+            image.draft(image.mode, (at_least, at_least))
         try:
-            if at_least is not None:
-                image.draft(image.mode, (at_least, at_least))
-            image.load()
-            rgb = _rgb(image)
+            with _one_large_image if image.width * image.height > LARGE else nullcontext():
+                image.load()
+                rgb = _rgb(image)
         except ImageError:
             raise
         except Exception as error:  # as above: a damaged body makes Pillow raise almost anything

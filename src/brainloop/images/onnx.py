@@ -1,6 +1,7 @@
 """Backbones in ONNX, run by ONNX Runtime on the processor's cores."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ _SCORES = ("logits", "probs", "prob", "softmax", "scores", "output_class")
 _RECIPE = "1"  # part of every fingerprint: to be raised when what is made of an output changes
 
 _FLOATS: dict[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+_LOCATION = re.compile(rb"\x0a\x08location\x12([\x01-\x7f])", re.DOTALL)
 
 
 class OnnxBackbone:
@@ -182,9 +186,15 @@ def _pool(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _files(model: Path) -> Iterator[Path]:
-    """Yield the model, then every file below its folder that it names: its external tensors."""
+    """Yield the model, then the files beside it that hold its external tensors.
+
+    In ONNX's protobuf an external tensor names its file in an entry of key `location`: tag 0x0a, length 8, "location",
+    tag 0x12, length, name (onnx.proto, StringStringEntryProto). Reading these needs no onnx package.
+    """
     yield model
     content = model.read_bytes()
-    for file in sorted(model.parent.rglob("*")):
-        if file != model and file.is_file() and file.relative_to(model.parent).as_posix().encode() in content:
+    names = {content[found.end() : found.end() + found.group(1)[0]] for found in _LOCATION.finditer(content)}
+    for name in sorted(names):
+        file = model.parent / name.decode(errors="replace")
+        if file.is_file() and file.resolve().is_relative_to(model.parent.resolve()):
             yield file

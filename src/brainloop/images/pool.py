@@ -12,15 +12,12 @@ from pathlib import Path, PurePosixPath
 
 from brainloop._types import Progress, no_progress
 from brainloop.errors import ImageError
-from brainloop.images.decode import SUFFIXES, check_header, open_file, reason_of
+from brainloop.images.decode import check_header, open_file, reason_of
 
 __all__ = ["Image", "Pool", "Skipped", "content_hash", "scan"]
 
-# Images that people have but that are not read here: worth a line in the list, or someone searches for hours.
-# The raw formats are TIFF files inside, of which Pillow would decode the thumbnail.
-_OTHER_SUFFIXES = frozenset(
-    {".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".svg", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf"}
-)
+# TIFF files inside, of which Pillow would decode the thumbnail.
+_CAMERA_RAW = frozenset({".dng", ".nef", ".cr2", ".arw"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +42,21 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or folder that is not used, and why, in a few words; `path` is relative to the pool's root."""
+    """A file or folder that is not used, and why, in a few words.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the pool's root.
+    reason : str
+        Why.
+    duplicate_of : str or None
+        Path of the image whose content it repeats.
+    """
 
     path: str
     reason: str
+    duplicate_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,8 +95,8 @@ def scan(root: Path, progress: Progress = no_progress) -> Pool:
     """List every usable image below a folder.
 
     Links to folders are followed, once: real folders come first, so that a link never takes the place of the
-    folder it leads to. Files whose suffix is not an image's are passed over in silence; everything else that
-    cannot be used is listed. Only headers are checked here, as a truncated file is found when it is decoded
+    folder it leads to. A file is an image by its content, whatever its name; every file that cannot be used is
+    listed, but for hidden ones. Only headers are checked here, as a truncated file is found when it is decoded
     in full, for its embedding.
 
     Parameters
@@ -127,7 +135,7 @@ def scan(root: Path, progress: Progress = no_progress) -> Pool:
             first = images.setdefault(image.hash, image)
             if first is not image:
                 elsewhere = "" if first.label == image.label else ", which lies in another class"
-                skipped.append(Skipped(path, f"duplicate of {first.path}{elsewhere}"))
+                skipped.append(Skipped(path, f"duplicate of {first.path}{elsewhere}", first.path))
     skipped.sort(key=lambda item: item.path)
     if not images:
         raise ImageError(_no_images(root, skipped))
@@ -197,15 +205,10 @@ class _Walk:
 
     def _kind(self, entry: "os.DirEntry[str]", path: str) -> str | None:
         """Return "file", "folder" or "link" (to a folder), or list why it is passed over and return None."""
-        suffix = PurePosixPath(entry.name).suffix.lower()
-        looks_like_image = suffix in SUFFIXES or suffix in _OTHER_SUFFIXES
         try:
             is_folder = stat.S_ISDIR(entry.stat().st_mode)
         except OSError as error:
-            if looks_like_image or not suffix:
-                self._skip(path, _why_no_status(entry, error))
-            return None
-        if not (is_folder or looks_like_image):
+            self._skip(path, _why_no_status(entry, error))
             return None
         if not _is_utf8(entry.name):
             self._skip(path, "its name is not valid UTF-8: rename it")
@@ -213,9 +216,9 @@ class _Walk:
             self._skip(path, "a hidden folder")
         elif is_folder:
             return "link" if entry.is_symlink() else "folder"
-        elif suffix in _OTHER_SUFFIXES:
-            self._skip(path, f"{suffix} is not a supported format: convert it to JPEG or PNG")
-        else:
+        elif PurePosixPath(entry.name).suffix.lower() in _CAMERA_RAW:
+            self._skip(path, "camera raw is not a supported format: convert it to JPEG or PNG")
+        elif not entry.name.startswith("."):  # hidden files are the system's, not a person's
             return "file"
         return None
 

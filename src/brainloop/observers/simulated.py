@@ -104,7 +104,7 @@ class Simulated:
                 onset=float(block.onsets[position]),
                 source=f"{self._name}#{block.number}.{position}",
                 person=self._name,
-                session=f"block-{block.number}",
+                session="simulated",
             )
 
     def recall(self, blocks: Sequence[Block]) -> None:

@@ -312,7 +312,7 @@ def save_png(study: Study, path: Path, *, dpi: int = 200) -> Path:
             f"expected a finished round with an AUC in {study.folder}, found none; run it with class folders: "
             f"brainloop run {study.folder}"
         )
-    figure = auc_figure(rounds, label=LABELS[study.settings.observer])
+    figure = auc_figure(rounds, label=LABELS[str(study.settings.observer)])
     path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):
         figure.savefig(path, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})

@@ -8,7 +8,6 @@ import numpy as np
 
 from brainloop._types import BoolArray, FloatArray, IntArray
 from brainloop.classifier.measure import auc_interval
-from brainloop.classifier.query import has_converged
 from brainloop.eeg.erp import ERP
 from brainloop.errors import StudyError
 from brainloop.evidence import add_up
@@ -58,6 +57,8 @@ class Findings:
         What is known of each image of the pool.
     times_seen : array of int, shape (n_pool,)
         Looks at each image.
+    times_answered : array of int, shape (n_pool,)
+        How many of those looks gave a response that was not rejected.
     test_log_odds : array, shape (n_test,)
         The classifier's log-odds ``z`` of the images never shown, nats.
     observer, versions : dict
@@ -81,6 +82,7 @@ class Findings:
     test_truth: BoolArray | None
     belief: Belief
     times_seen: IntArray
+    times_answered: IntArray
     test_log_odds: FloatArray
     observer: dict[str, Any]
     versions: dict[str, str]
@@ -107,11 +109,6 @@ class Findings:
     def recordings(self) -> list[dict[str, Any]]:
         """What the observer says of each recording; empty where it has none, or speaks of them in its own way."""
         return [about for about in self.observer.get("recordings") or [] if isinstance(about, dict)]
-
-    @property
-    def has_converged(self) -> bool:
-        """Whether the talk's criterion is met."""
-        return has_converged([round_.unsure for round_ in self.rounds])
 
     @property
     def usable(self) -> BoolArray:
@@ -172,6 +169,7 @@ def find(study: Study) -> Findings:
     # An image that broke after it was looked at is no longer in the pool, though its looks are in the store.
     there = np.isin(looks.image, data.ids)
     index = data.index(looks.image[there])
+    usable = np.array([reason is None for reason in looks.rejected], dtype=bool)
     log_odds = head.log_odds(data.pool)
     evidence = add_up(index, looks.evidence[there], data.ids.size)
     target = study.settings.target
@@ -188,6 +186,7 @@ def find(study: Study) -> Findings:
         test_truth=data.test_truth,
         belief=Belief(log_odds, evidence, log_odds if study.settings.rule == "talk" else log_odds + evidence),
         times_seen=np.bincount(index, minlength=data.ids.size),
+        times_answered=np.bincount(index[usable[there]], minlength=data.ids.size),
         test_log_odds=head.log_odds(data.test) if len(data.test) else np.zeros(0),
         observer=study.store.fact("observer") or {},
         versions=study.store.fact("versions") or {},

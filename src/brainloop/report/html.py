@@ -80,12 +80,12 @@ def ending(findings: Findings) -> str:
     below = f"a confidence below {settings.confidence_threshold:g}"
     unsure = f"{_percent(last.unsure)} of the pool had {below}"
     criterion = "convergence asks for under 5 % in two rounds running"
-    if findings.has_converged:
+    if last.converged and last.unsure == 0:
+        return f"Converged after round {last.number}: no image had {below}, so that nothing is left to ask."
+    if last.converged:
         return f"Converged after round {last.number}: {unsure}, and for two rounds running it was under 5 %."
     if last.looks >= settings.max_looks:
         return f"Not converged: it stopped at the limit of {settings.max_looks:,} looks, when {unsure}; {criterion}."
-    if last.unsure == 0:
-        return f"Nothing is left to ask after round {last.number}: no image has {below}."
     return f"Not over: after round {last.number} {unsure}; {criterion}, or {settings.max_looks:,} looks."
 
 
@@ -93,7 +93,7 @@ def _figures(findings: Findings) -> dict[str, str]:
     drawn = {}
     rounds, usable = findings.rounds, findings.usable
     if any(round_.auc is not None for round_ in rounds):
-        label = figures.LABELS[findings.settings.observer]
+        label = figures.LABELS[str(findings.settings.observer)]
         points = "; ".join(f"{r.auc:.3f} after {r.looks} looks" for r in rounds if r.auc is not None)
         for over in ("looks", "minutes"):
             description = f"AUC over {over}: {points}. The talk's five points beside it."
@@ -115,7 +115,7 @@ def _figures(findings: Findings) -> dict[str, str]:
             figures.score_figure(findings.looks.evidence[usable], shown),
             "Histogram of the evidence of single looks by class",
         )
-    seen = findings.times_seen > 0
+    seen = findings.times_answered > 0
     if seen.any():
         drawn["labels"] = (
             figures.soft_label_figure(
@@ -143,7 +143,7 @@ def _thumbnails(study: Study, galleries: dict[str, Gallery], progress: Progress)
 
 def _labels(findings: Findings) -> dict[str, Any]:
     # How right the talk's labels are, whatever rule the head learns by.
-    seen = findings.times_seen > 0
+    seen = findings.times_answered > 0
     said = soft_labels(findings.belief.evidence[seen], findings.settings.label_threshold)
     about: dict[str, Any] = {"n": int(seen.sum()), "targets": int(said.label.sum()), "wrong": None}
     if findings.truth is not None and seen.any():
