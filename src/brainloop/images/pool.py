@@ -42,17 +42,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or folder that is not used, and why, in a few words.
-
-    Attributes
-    ----------
-    path : str
-        Relative to the pool's root.
-    reason : str
-        Why.
-    duplicate_of : str or None
-        Path of the image whose content it repeats.
-    """
+    """A file or folder that is not used: its path below the root, why not, and the path of the image that it repeats."""
 
     path: str
     reason: str
