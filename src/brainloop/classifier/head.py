@@ -118,7 +118,7 @@ def train_head(
     """Train a linear head on the images that were looked at.
 
     For each penalty of a grid, strongest first, the loss of the rule plus the penalty is minimised (L-BFGS, started
-    where the last ended), and its Laplace evidence ::
+    where the last ended), and its Laplace evidence
 
         log p(D | penalty) ~ -loss(w*) - penalty |w*|^2 / 2 + k/2 log penalty - 1/2 log det(A' diag(h) A + penalty I)
 

@@ -42,7 +42,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file or folder that is not used: its path below the root, why not, and the path of the image that it repeats."""
+    """A file or folder that is not used: its path below the root, why not, and which image it repeats, if any."""
 
     path: str
     reason: str
