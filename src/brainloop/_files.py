@@ -22,6 +22,10 @@ def write_whole(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
+    if sys.platform != "win32":  # after a power cut, too, the new name must be there
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, FloatArray], words: Mapping[str, str] | None = None) -> None:

@@ -211,11 +211,6 @@ class Preprocess:
         return (self.resize, longer) if height <= width else (longer, self.resize)
 
 
-def _family(config: Mapping[str, Any]) -> str:
-    name = str(config.get("image_processor_type", config.get("feature_extractor_type", ""))).lower()
-    return name.removesuffix("fast").removesuffix("imageprocessor").removesuffix("featureextractor")
-
-
 def _size(size: object, family: str, square: object) -> tuple[int, int] | int:
     if isinstance(size, Mapping) and set(size) == {"shortest_edge"}:
         return _positive(size["shortest_edge"])
