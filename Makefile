@@ -23,10 +23,12 @@ clean:
 	rm -rf .venv demo docs/_build .pytest_cache .mypy_cache .ruff_cache
 
 .venv/.run: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -c constraints.txt -e .
-	touch $@
+	@echo "Installing brainloop into .venv: about a minute."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q -c constraints.txt -e .
+	@touch $@
 
 .venv/.dev: .venv/.run
-	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
-	touch $@
+	@echo "Installing what tests and documentation need: about a minute."
+	@$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+import mne
 import numpy as np
 import pytest
 from PIL import Image
+
+from brainloop.eeg.synthetic import SyntheticWearer
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +30,20 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels = rng.integers(60, 200, (24, 24, 3)) + np.array(tint)
         (folder / label).mkdir(exist_ok=True)
         Image.fromarray(pixels.astype(np.uint8)).save(folder / label / f"{number:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one session of the synthetic wearer, four runs of 100 presentations, a FIF file each."""
+    folder = tmp_path_factory.mktemp("recordings")
+    session = SyntheticWearer(1).calibration(400, prevalence=0.15)
+    for number, run in enumerate(session.runs, start=1):
+        info = mne.create_info(list(session.channels), session.sfreq, "eeg")
+        raw = mne.io.RawArray(run.data, info, verbose="error")
+        names = np.where(run.is_target, "target", "nontarget")
+        raw.set_annotations(mne.Annotations(run.onsets - run.times[0], np.zeros(len(names)), names))
+        raw.save(folder / f"sub-01_task-rsvp_run-{number:02d}_eeg.fif", verbose="error")
     return folder
 
 

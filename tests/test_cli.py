@@ -1,8 +1,10 @@
 """The commands, as a person types them, on a study that one module makes and the others use."""
 
+import contextlib
 import csv
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -83,23 +85,47 @@ def test_predict_lists_what_it_could_not_use_and_goes_on(study, photographs, tmp
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["run", "nowhere"], "StudyError expected a study at nowhere"),
+        (["run", "nowhere"], "StudyError: expected a study at nowhere"),
         (["new", "study", "nowhere", "--target", "rose"], "nowhere"),
-        (["predict", "STUDY", "PHOTOS", "--out", "x.txt"], r"SettingsError expected .*\.csv or \.parquet"),
+        (["predict", "STUDY", "PHOTOS", "--out", "x.txt"], r"SettingsError: expected .*\.csv or \.parquet"),
         (["new", "study", "PHOTOS", "--target", "tulip"], "class folder 'tulip'"),
-        (["new", "study", "PHOTOS", "--target", "rose", "--recordings", "no.fif"], "no.fif"),
+        (["new", "study", "PHOTOS", "--target", "rose", "--recordings", "no.fif"], "RecordingError: .*no.fif"),
+        (["new", "study", "PHOTOS", "--target", "rose", "--backbone", "no.onnx"], "BackboneError: .*no.onnx"),
+        (["new", "PHOTOS/rose/000.png", "PHOTOS", "--target", "rose"], "found a file"),
+        (["predict", "STUDY", "PHOTOS", "--out", "PHOTOS/rose/000.png/x.csv"], "Error: "),
     ],
 )
 def test_a_mistake_is_one_message_without_a_traceback(study, photographs, tmp_path, monkeypatch, words, expected):
     monkeypatch.chdir(tmp_path)
-    words = [{"STUDY": study, "PHOTOS": photographs}.get(word, word) for word in words]
-    code = 1
-    if words[-1] == "no.fif":  # recordings are read when the study is run
-        brainloop(*words)
-        words = ["run", "study"]
-    said = brainloop(*words, expect=code)
+    words = [word.replace("STUDY", str(study)).replace("PHOTOS", str(photographs)) for word in words]
+    said = brainloop(*words, expect=1)
     assert re.search(expected, said)
     assert "Traceback" not in said
+
+
+def test_on_a_terminal_every_row_has_a_line_of_its_own(photographs, recordings, tmp_path):
+    brainloop("new", tmp_path / "seen", photographs, *NEW, "--recordings", recordings)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "brainloop", "run", str(tmp_path / "seen")]
+    process = subprocess.Popen(
+        command, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm", "COLUMNS": "80"}
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # a closed terminal is an error to read from
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    os.close(ours)
+    assert process.wait() == 0
+    text = re.sub(r"\x1b\[(?!2K)[0-9;?]*[a-zA-Z]", "", shown.decode())
+    assert re.search(r"sub-01_task-rsvp: 8 channels, \d+ calibration trials, decoder AUC 0\.\d\d", text)
+    rows = re.findall(r"(?:\n|\r|\x1b\[2K) +(\d) +\d+ +\d+ +\d\.\d min", text)
+    assert rows == ["1", "2"]
+    assert "━" in text
+
+
+def test_the_version_is_said():
+    assert brainloop("--version").startswith("brainloop 0.1")
 
 
 def test_every_command_has_help_and_no_option_without_a_word(capsys):

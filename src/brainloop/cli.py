@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from brainloop import __version__
 from brainloop._types import Progress
 from brainloop.errors import BrainloopError
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="Train an image classifier from the glances of a person.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,14 +36,29 @@ def main() -> None:
     """Run the command line; an error that brainloop raises on purpose is one message and exit status 1."""
     try:
         app()
-    except BrainloopError as error:
-        err.print(type(error).__name__, style="bold red", end=" ")
+    except (BrainloopError, OSError) as error:
+        err.print(f"{type(error).__name__}:", style="bold red", end=" ")
         err.print(error)
         sys.exit(1)
     except SystemExit as end:
         if end.code == 130:  # Typer's answer to Ctrl-C
-            err.print("Stopped. Every response so far is kept; run the same command again to go on.")
+            err.print("Stopped. What was answered is kept; give the same command again to go on.")
         raise
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"brainloop {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def brainloop(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Train an image classifier from the glances of a person."""
 
 
 StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
@@ -79,7 +94,7 @@ def new(
     target: Annotated[str, typer.Option(help="What is looked for: the name of a class folder.")],
     recordings: Annotated[
         list[Path] | None,
-        typer.Option(help="A recording to replay; may be given several times. Else simulated."),
+        typer.Option(help="A recording to replay, or a folder of them; repeat for several. Without any, a simulation."),
     ] = None,
     backbone: Annotated[
         str, typer.Option(help="builtin, an ONNX file or folder, a hub repository, or timm:NAME.")
@@ -189,6 +204,7 @@ def predict(
     from brainloop.study import Study
 
     write = writer_of(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with _bar("embedding") as progress:
         predictions, skipped = classify(Study.open(folder), images, progress=progress)
     write(predictions)
@@ -260,17 +276,27 @@ def _run(study: "Study") -> None:
     from brainloop.loop import run as loop
     from brainloop.observers.observer import make_observer
 
+    with study.running():
+        pass  # another process that runs it is named before any work is done
     data = _embed(study)
     with _bar("decoding") as progress:
         observer = make_observer(study, data, study.projection(data), progress)
+    for about in observer.facts["recordings"]:
+        err.print(_who(about))
     done = study.store.rounds()
     out.print(_HEAD)
     for earlier in done:
         out.print(_row(earlier))
-    with _bar("looks") as progress:
-        for measures in loop(study, observer, progress=progress):
-            out.print(_row(measures))
-            done.append(measures)
+    bars: list[Progress] = []
+    rounds = loop(study, observer, progress=lambda answered, planned: bars[-1](answered, planned))
+    while True:
+        with _bar("looks") as progress:  # one bar a round: a row must not be printed into a bar that is drawn
+            bars.append(progress)
+            measures = next(rounds, None)
+        if measures is None:
+            break
+        out.print(_row(measures))
+        done.append(measures)
     out.print(_verdict(study, done))
 
 
@@ -285,11 +311,21 @@ def _report(study: "Study", path: Path | None = None) -> None:
     from brainloop.report import write_report
 
     with _bar("report") as progress:
-        written = write_report(study, path, progress=progress)
+        written = write_report(study, path / "report.html" if path and path.is_dir() else path, progress=progress)
     out.print(f"Report: {written}")
 
 
-_HEAD = "round  looks  images  viewing   machine  unsure  AUC on images never shown [95 %]"
+_HEAD = "round  looks  images  viewing   machine  unsure  AUC, never shown [95 %]"
+
+
+def _who(about: dict[str, Any]) -> str:
+    said = (
+        f"{about['name']}: {len(about['channels'])} channels, {about['training_trials']} calibration trials, "
+        f"decoder AUC {about['auc_calibration']:.2f} on those held out"
+    )
+    if about["auc_calibration_low"] > 0.5:
+        return said
+    return f"{said}: no better than chance, so that little can be learned from it; see to electrodes and events"
 
 
 def _row(done: "Round") -> str:
@@ -307,7 +343,8 @@ def _verdict(study: "Study", rounds: "list[Round]") -> str:
         return f"Converged: {rounds[-1].unsure:.1%} of the pool is unsure."
     if rounds[-1].looks >= study.settings.max_looks:
         return (
-            f"Stopped at max_looks = {study.settings.max_looks}; {rounds[-1].unsure:.0%} of the pool is still unsure."
+            f"Stopped at max_looks = {study.settings.max_looks}; {rounds[-1].unsure:.0%} of the pool is still unsure. "
+            f"To go on, raise max_looks in {study.folder / 'study.toml'} and run again."
         )
     return f"Not converged: {rounds[-1].unsure:.0%} of the pool is unsure."
 

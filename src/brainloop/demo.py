@@ -73,7 +73,7 @@ def demo_settings(images: Path, seed: int = 0) -> tuple[Settings, str]:
         paths = tuple(str(path) for path in recordings)
         return Settings(str(images), "3", recordings=paths, seed=seed, **ROUNDS), who
     who = (
-        "Who looks: a simulated person. Their EEG is synthetic, from P300 to blinks; set BRAINLOOP_SHARED to replay "
-        "real recordings."
+        "Who looks: a simulated person. Their EEG is synthetic, from P300 to blinks; real recordings are replayed "
+        "where BRAINLOOP_SHARED names a folder of them."
     )
     return Settings(str(images), "3", seed=seed, **ROUNDS), who

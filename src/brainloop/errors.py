@@ -33,13 +33,13 @@ class SettingsError(BrainloopError, ValueError):
 
 
 class MissingExtraError(BrainloopError, ImportError):
-    """Install the extra that the message names, for example ``pip install 'brainloop[hub]'``."""
+    """Install the extra that the message names, for example ``pip install -e '.[hub]'``."""
 
     def __init__(self, package: str, extra: str, purpose: str, cause: BaseException | None = None) -> None:
         because = f" ({cause})" if cause is not None and not isinstance(cause, ModuleNotFoundError) else ""
         super().__init__(
             f"{purpose} needs the package '{package}', which does not import here{because}; "
-            f"install it with: pip install -c constraints.txt 'brainloop[{extra}]'"
+            f"install it, in the clone, with: pip install -c constraints.txt -e '.[{extra}]'"
         )
 
 

@@ -22,6 +22,7 @@ from brainloop._files import load_tensors, locked, save_tensors
 from brainloop._types import BoolArray, FloatArray, IntArray, Progress, no_progress
 from brainloop.classifier.head import Head, Projection
 from brainloop.eeg.erp import ERP
+from brainloop.eeg.recordings import read_recordings
 from brainloop.errors import SettingsError, StudyError
 from brainloop.images.backbones import load_backbone
 from brainloop.images.embeddings import Embeddings, embed
@@ -109,22 +110,32 @@ class Study:
             If a setting is out of range, or truth is needed and the images have no class folder of the target's name.
         ImageError
             If the images' folder is missing or holds no usable image.
+        BackboneError, RecordingError
+            If the backbone or a recording cannot be used.
         """
         folder = Path(folder)
+        if folder.is_file():
+            raise StudyError(f"expected a new folder for a study at {folder}, found a file; name another")
         settings = _with_whole_paths(settings or Settings(**values))
         if (folder / "study.toml").exists():
-            raise StudyError(f"{folder} holds a study already; open it with: brainloop run {folder}")
+            raise StudyError(f"{folder} holds a study already; name another folder, or go on: brainloop run {folder}")
         ours = {"study.toml.partial", "embeddings", "models", "lock"}
         names = [entry.name for entry in folder.iterdir()] if folder.exists() else []
         if foreign := sorted(name for name in names if name not in ours and not name.startswith("store.sqlite")):
             raise StudyError(f"expected a new or empty folder at {folder}; it holds {', '.join(foreign[:3])}")
         with locked(folder, f"another process is making a study in {folder}"):
             if (folder / "study.toml").exists():  # another process has made it since
-                raise StudyError(f"{folder} holds a study already; open it with: brainloop run {folder}")
+                raise StudyError(
+                    f"{folder} holds a study already; name another folder, or go on: brainloop run {folder}"
+                )
             for left_over in folder.glob("store.sqlite*"):
                 left_over.unlink()
             (folder / "models").mkdir(exist_ok=True)
             pool = scan(Path(settings.images), progress)
+            # What `run` will need is opened now, while a mistake still costs nothing.
+            load_backbone(settings.backbone, output=settings.backbone_output)
+            if settings.recordings:
+                read_recordings(settings.recordings, target=settings.target_event, nontarget=settings.nontarget_event)
             images = _assign_parts(pool, settings)
             study = cls(folder, settings)
             facts = {"settings": _as_json(settings), "versions": _versions()}
@@ -144,7 +155,8 @@ class Study:
         folder = Path(folder)
         if not (folder / "study.toml").exists():
             raise StudyError(
-                f"expected a study at {folder}, found no study.toml; make one with: brainloop new {folder} IMAGES"
+                f"expected a study at {folder}, found no study.toml; make one with: "
+                f"brainloop new {folder} IMAGES --target CLASS"
             )
         study = cls(folder, Settings.load(folder / "study.toml"))
         made, now = study.store.fact("settings"), _as_json(study.settings)
@@ -155,7 +167,7 @@ class Study:
             was = ", ".join(f"{name} = {made.get(name)!r}" for name in changed)
             raise StudyError(
                 f"{folder / 'study.toml'}: {', '.join(changed)} cannot change once a study is made; it was {was}. "
-                f"Put it back, or make a new study. What may change: {', '.join(sorted(CHANGEABLE))}"
+                f"Put it back, or make a new study in another folder. What may change: {', '.join(sorted(CHANGEABLE))}"
             )
         return study
 

@@ -230,7 +230,7 @@ except MissingExtraError as error:
 """
     message = in_a_fresh_process(script, spec, PYTHONPATH=str(tmp_path))
     assert "operator torchvision::nms does not exist" in message
-    assert f"brainloop[{extra}]" in message
+    assert f"'.[{extra}]'" in message
 
 
 def test_timm_that_is_not_installed_is_an_extra_to_install() -> None:

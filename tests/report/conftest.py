@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brainloop.eeg.synthetic import SyntheticWearer
 from brainloop.loop import run
-from brainloop.observers.replay import Replay
 from brainloop.presentation.block import Response
 from brainloop.report.html import render
 from brainloop.study import Study
@@ -75,11 +73,10 @@ def simulated(make_study) -> Study:
 
 
 @pytest.fixture(scope="session")
-def replayed(make_study) -> Study:
+def replayed(make_study, recordings) -> Study:
     """A recording with few epochs, so that those of the targets are soon spent."""
-    study = make_study(observer="replay", recordings=("unread.fif",), max_looks=400, confidence_threshold=0.999)
-    recording = SyntheticWearer(1).calibration(400, prevalence=0.15)
-    list(run(study, Replay([recording], study.data().truth, decoder="lda")))
+    study = make_study(recordings=(str(recordings),), decoder="lda", max_looks=400, confidence_threshold=0.999)
+    list(run(study))
     return study
 
 

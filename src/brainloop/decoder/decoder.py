@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from brainloop._types import BoolArray, FloatArray, IntArray
+from brainloop.classifier.measure import auc_interval
 from brainloop.decoder.pipelines import PIPELINES
 from brainloop.decoder.split import in_blocks
 from brainloop.errors import DecoderError, SettingsError
@@ -43,8 +44,8 @@ class Decoder:
         From score to evidence.
     held_out_ : array of shape (n,)
         Out-of-fold score of each training trial.
-    auc_ : float
-        Area under the ROC curve of the out-of-fold scores.
+    auc_, auc_low_ : float
+        Area under the ROC curve of the out-of-fold scores, and the lower end of its 95 % bootstrap interval.
     shape_ : tuple of int
         (n_channels, n_times) of an epoch.
     n_targets_, n_nontargets_ : int
@@ -93,8 +94,6 @@ class Decoder:
         SettingsError
             If the pipeline or the calibration is unknown.
         """
-        from sklearn.metrics import roc_auc_score
-
         if self.pipeline not in PIPELINES:
             raise SettingsError(f"expected a pipeline among {', '.join(PIPELINES)}, got {self.pipeline!r}")
         X = np.asarray(X, dtype=float)
@@ -116,7 +115,7 @@ class Decoder:
         self.calibration_ = Calibration.fit(held_out, y, method=self.calibration)
         self.pipeline_: Any = PIPELINES[self.pipeline]().fit(X, y)
         self.held_out_ = held_out
-        self.auc_ = float(roc_auc_score(y, held_out))
+        self.auc_, self.auc_low_, _ = auc_interval(y, held_out)
         self.shape_ = (X.shape[1], X.shape[2])
         self.n_targets_, self.n_nontargets_ = int(y.sum()), int((~y).sum())
         return self

@@ -14,7 +14,7 @@ from brainloop.eeg.epochs import epoch_recording
 from brainloop.eeg.erp import ERP, erp
 from brainloop.eeg.recordings import Recording
 from brainloop.eeg.signal import Signal
-from brainloop.errors import RecordingError
+from brainloop.errors import DecoderError, RecordingError
 from brainloop.evidence import Method
 from brainloop.presentation.block import Block, Response
 
@@ -172,7 +172,10 @@ def _decode(recording: Recording, pipeline: str, calibration: Method) -> tuple[l
     usable = trials.usable
     train = first[usable[first]]
     decoder = Decoder(pipeline, calibration, epoch=signal.duration)
-    decoder.fit(trials.data[train], trials.is_target[train], onsets=trials.onsets[train], runs=trials.runs[train])
+    try:
+        decoder.fit(trials.data[train], trials.is_target[train], onsets=trials.onsets[train], runs=trials.runs[train])
+    except DecoderError as error:
+        raise DecoderError(f"{recording.name}, its first {TRAINING_SHARE:.0%}: {error}") from error
     answering = rest[usable[rest]]
     scores = np.full(len(usable), np.nan)
     scores[answering] = decoder.score(trials.data[answering])
@@ -198,6 +201,7 @@ def _decode(recording: Recording, pipeline: str, calibration: Method) -> tuple[l
         "sfreq": recording.sfreq, "soa": recording.soa, "training_trials": int(train.size),
         "calibration_s": float(sum(earlier) + np.ptp(here)), "answering_trials": int(rest.size),
         "rejected_share": float(1 - usable.mean()), "auc_calibration": decoder.auc_,
+        "auc_calibration_low": decoder.auc_low_,
         "auc": float(roc_auc_score(truth, scores[answering])) if both else None,
     }  # fmt: skip
     mean = erp(trials.data[usable], trials.is_target[usable], trials.times, trials.channels)

@@ -77,6 +77,7 @@ class Simulated:
             "name": session.name, "person": session.person, "channels": list(session.channels), "sfreq": session.sfreq,
             "soa": soa, "training_trials": int(usable.sum()), "calibration_s": CALIBRATION_LOOKS * soa,
             "answering_trials": None, "rejected_share": float(1 - usable.mean()), "auc_calibration": self._decoder.auc_,
+            "auc_calibration_low": self._decoder.auc_low_,
             "auc": None,
         }  # fmt: skip
         self.facts: dict[str, Any] = {
