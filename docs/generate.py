@@ -97,8 +97,9 @@ def figures_table() -> str:
                 f"{'.9' if key == 'ratio' else ''} | `brainloop bench embed IMAGES --backbone FOLDER` |"
             )
         rows.append(
-            f"| images a second, end to end and by inference alone on decoded arrays | {embed['end_to_end_images_per_s']['median']:.0f}, "
-            f"{embed['inference_images_per_s']['median']:.0f} | | `brainloop bench embed` |"
+            "| images a second, end to end and by inference alone on decoded arrays | "
+            f"{embed['end_to_end_images_per_s']['median']:.0f}, {embed['inference_images_per_s']['median']:.0f} | | "
+            "`brainloop bench embed` |"
         )
         rows.append(
             f"| largest difference of the vectors | {embed['largest_difference']:.1e} | 1e-3 | `brainloop bench embed` |"
