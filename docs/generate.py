@@ -102,7 +102,7 @@ def figures_table() -> str:
             "`brainloop bench embed` |"
         )
         rows.append(
-            f"| largest difference of the vectors | {embed['largest_difference']:.1e} | 1e-3 | `brainloop bench embed` |"
+            f"| largest difference of vectors | {embed['largest_difference']:.1e} | 1e-3 | `brainloop bench embed` |"
         )
     if kills := found.get("kills"):
         rows.append(
