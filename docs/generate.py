@@ -3,6 +3,8 @@
 python docs/generate.py                     docs/commands.md and the README's table, from Typer and docs/figures/*.json
 python docs/generate.py --demo              also runs the demo and puts its output and its AUC curve into the README
 python docs/generate.py --picture STUDY     draws the AUC curve of another study instead
+python docs/generate.py --talk NAME=FOLDER  keeps the figures that `brainloop bench talk --out FOLDER` wrote;
+                                            of NAME talk-ten the page too, of NAME talk the headline
 
 tests/test_docs.py fails where the pages are not what this writes.
 """
@@ -14,6 +16,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +24,7 @@ README = ROOT / "README.md"
 COMMANDS = ROOT / "docs" / "commands.md"
 FIGURES = ROOT / "docs" / "figures"
 PICTURE = ROOT / "docs" / "_static" / "auc.png"
+TALK = ROOT / "docs" / "_static" / "talk"
 
 
 def commands_page() -> str:
@@ -49,7 +53,7 @@ def commands_page() -> str:
 
 
 def _section(name: str, command: Any, level: str) -> str:
-    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    arguments = [p for p in command.params if p.param_type_name == "argument" and not getattr(p, "hidden", False)]
     options = [p for p in command.params if p.param_type_name == "option"]
     words = " ".join(p.metavar for p in arguments)
     needed = "".join(f" {p.opts[0]} {p.name.upper()}" for p in options if p.required)
@@ -83,12 +87,20 @@ def figures_table() -> str:
     rows = ["| measured | figure | bar | printed by |", "|---|---|---|---|"]
     machines = set()
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FIGURES.glob("*.json")}
-    if rounds := found.get("rounds"):
-        slowest = max(value for rule in rounds["round_s"].values() for value in rule.values())
-        rows.append(
-            "| machine time of a round (labels, head, scoring, query), slowest of both rules at 200 to 1,600 looks, "
-            f"pool of {rounds['pool']:,} x {rounds['width']} | {slowest:.2f} s | 1 s | `brainloop bench rounds` |"
-        )
+    rows += _talk_rows(found)
+    for name, bar in (("rounds", ".5 s"), ("rounds-100000", "3 s")):
+        if rounds := found.get(name):
+            slowest = max(rounds["round_s"]["brainloop"].values())
+            rows.append(
+                "| machine time of a round of `brainloop` (labels, head, scoring, query), slowest of the first "
+                f"and those at 200 to 1,600 looks, pool of {rounds['pool']:,} x {rounds['width']} | "
+                f"{slowest:.2f} s | {bar} | `brainloop bench rounds --pool {rounds['pool']}` |"
+            )
+            rows.append(
+                "| the same of `talk`; and once a study, the features of the pool for `brainloop` | "
+                f"{max(rounds['round_s']['talk'].values()):.2f} s; "
+                f"{rounds['features_s']['brainloop']:.1f} s | | the same |"
+            )
     if embed := found.get("embed"):
         for what, key in (("decoded", "ratio"), ("decoded, resized and cropped", "ratio_prepared")):
             rows.append(
@@ -119,6 +131,157 @@ def figures_table() -> str:
     return "\n".join([*rows, "", f"Machine: {'; '.join(sorted(machines))}."])
 
 
+POOR, GOOD = "muse-oddball/sub-01", "gtec-speller/sub-03"
+
+
+def _talk_rows(found: dict[str, Any]) -> list[str]:
+    """Give the rows of the talk's experiments that have a bar."""
+    rows = []
+    if talk := found.get("talk"):
+        by, how = (
+            {row["recording"]: row for row in talk["by_recording"]},
+            "`brainloop bench talk --only 1`, as above",
+        )
+        for person, bars in ((POOR, "+.020, +.035, +.035"), (GOOD, "+.015, +.020, +.020")):
+            ours = by[person]["systems"]["brainloop"]
+            gains = ", ".join(_gain(ours, k) for k in (0, 1, 4))
+            rows.append(
+                f"| gain in AUC of `brainloop` over `talk` at 200, 400, 795 looks, three tasks, {person} (decoder AUC "
+                f"{by[person]['observer_auc']:.2f}), ± one SE | {gains} | {bars} | {how} |"
+            )
+            worst = min(
+                (row for row in talk["by"] if row["recording"] == person),
+                key=lambda row: row["systems"]["brainloop"]["gain"][4],
+            )
+            rows.append(
+                f"| least gain of a task at 795 looks, {person}: {worst['task']} | "
+                f"{_gain(worst['systems']['brainloop'], 4)} | above -1 SE | the same |"
+            )
+        cars = [
+            row["systems"]["brainloop"]
+            for row in talk["by"]
+            if row["task"] == "sports_car" and row["recording"].startswith("gtec")
+        ]
+        means = ", ".join(_auc(sum(one["auc"][k] for one in cars) / len(cars)) for k in range(5))
+        spread = ", ".join(_auc(sum(one["sd"][k] for one in cars) / len(cars)) for k in range(5))
+        rows.append(
+            "| AUC of `brainloop` on sports cars against all others, g.tec people 1 to 3, at 200, 400, 589, 718, "
+            f"795 looks (SD between seeds {spread}) | {means} | .935, .950, .958, .963, .965 | the same |"
+        )
+    if fillers := found.get("talk-fillers"):
+        time = fillers["experiments"]["time"]["series"]["brainloop"]
+        reached = time["minutes_to_fast"][4]
+        rows.append(
+            "| minutes, viewing at 5 Hz with rests and machine, to AUC .92 on sports cars, g.tec people 1 to 3, "
+            f"fillers on | {'not reached' if reached is None else f'{reached:.1f}'} | 2.0 | "
+            "`brainloop bench talk --compose on --only 5` |"
+        )
+    if hard := found.get("talk-hard") or found.get("talk-ten"):
+        series = hard["experiments"]["difficulty"]["series"]["brainloop"]
+        one = {what: series[what][-1] for what in ("gain", "gain_se")}  # difficulties 0, .5 and 1
+        gains = ", ".join(_gain(one, k) for k in range(5))
+        rows.append(
+            "| gain of `brainloop` over `talk` at difficulty 1, five checkpoints, three tasks, four observers, "
+            f"{len(hard['settings']['seeds'])} seeds | {gains} | above -1 SE | `brainloop bench talk --only 9` |"
+        )
+    return rows
+
+
+def headline() -> str:
+    """Give the README's table of the four systems, on a poor and on a good observer."""
+    path = FIGURES / "talk.json"
+    if not path.exists():
+        return ""
+    talk = json.loads(path.read_text(encoding="utf-8"))
+    by = {row["recording"]: row for row in talk["by_recording"]}
+    rows = ["| observer | system | 200 looks | 400 | 589 | 718 | 795 |", "|---|---|---|---|---|---|---|"]
+    for person, what in ((POOR, "poor: Muse, 4 dry channels"), (GOOD, "good: g.tec person 3, 8 wet channels")):
+        about = f"{what}, decoder AUC {by[person]['observer_auc']:.2f}"
+        for name, one in by[person]["systems"].items():
+            cells = " | ".join(f"{_auc(auc)} ± {_auc(sd)}" for auc, sd in zip(one["auc"], one["sd"], strict=True))
+            rows.append(f"| {about} | `{name}` | {cells} |")
+        ours = by[person]["systems"]["brainloop"]
+        rows.append(f"| | `brainloop` over `talk` | {' | '.join(_gain(ours, k) for k in range(5))} |")
+    own = ROOT / "docs" / "figures" / "talk-ten.json"
+    if own.exists():
+        zero = json.loads(own.read_text(encoding="utf-8"))["experiments"]["zero_label"]
+        if zero["own"] is not None:
+            rows.append(
+                f"| nobody | the backbone's own class, {', '.join(zero['tasks'])} | "
+                f"{_auc(zero['own']['auc'])} | | | | |"
+            )
+    rows.append("| another person, other images | InnerEye 2019, its own figures | .800 | .860 | .880 | .900 | .920 |")
+    about = (
+        f"Mean over the tasks {', '.join(talk['settings']['tasks'])}, {len(talk['settings']['seeds'])} seeds from "
+        f"{talk['settings']['seeds'][0]}, {talk['settings']['prevalence']:.0%} targets, no fillers; ± is the SD "
+        "between seeds, and one standard error for a gain."
+    )
+    command = f"```console\n$ {talk['command']}\n```"
+    return "\n".join([about, "", *rows, "", command])
+
+
+def gains() -> str:
+    """Say where the gain comes from and where there is none, from the ablations at the first and last checkpoint."""
+    from brainloop.bench.talk_markdown import verdict
+
+    path = FIGURES / "talk.json"
+    if not path.exists():
+        return ""
+    talk = json.loads(path.read_text(encoding="utf-8"))
+    ablations = talk["experiments"]["checkpoints"]
+    lines = [
+        (
+            "Where the gain comes from and where there is none: `brainloop` against itself with one part taken from "
+            "`talk`, over all tasks and all four observers. A gain within two standard errors is called no difference "
+            "found."
+        ),
+        "",
+        f"| part | after {talk['checkpoints'][0]} looks | after {talk['checkpoints'][-1]} looks |",
+        "|---|---|---|",
+    ]
+    for part, one in ablations["worth"].items():
+        found = " | ".join(verdict(one["gain"][k], one["gain_se"][k]) for k in (0, -1))
+        lines.append(f"| {part}: `{_part('brainloop', part)}` in place of `{_part('talk', part)}` | {found} |")
+    for name, one in ablations["series"].items():
+        if name.startswith("talk, "):
+            found = " | ".join(verdict(one["gain"][k], one["gain_se"][k]) for k in (0, -1))
+            lines.append(f"| `{name}`, over `talk` | {found} |")
+    return "\n".join(lines)
+
+
+def _part(system: str, part: str) -> str:
+    from brainloop.classifier.system import SYSTEMS
+
+    return str(getattr(SYSTEMS[system], part))
+
+
+def _auc(value: float) -> str:
+    return f"{value:.3f}".lstrip("0")
+
+
+def _gain(one: dict[str, Any], k: int) -> str:
+    return f"{one['gain'][k]:+.3f} ± {one['gain_se'][k]:.3f}".replace("0.", ".")
+
+
+def keep(name: str, folder: Path) -> None:
+    """Keep what the bench of the talk wrote: its figures but for those of single cells, and of the ten the page."""
+    figures = json.loads((folder / "talk.json").read_text(encoding="utf-8"))
+    figures["command"] = re.sub(r"--out \S+", "--out talk", figures["command"])
+    for experiment in figures["experiments"].values():
+        experiment.pop("by", None)
+    (FIGURES / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    TALK.mkdir(exist_ok=True)
+    if name == "talk":
+        copyfile(folder / "headline.png", TALK / "headline-20.png")
+    if name == "talk-ten":
+        for picture in folder.glob("*.png"):
+            copyfile(picture, TALK / picture.name)
+        page = re.sub(r"--out \S+", "--out talk", (folder / "talk.md").read_text(encoding="utf-8"))
+        (ROOT / "docs" / "talk.md").write_text(
+            re.sub(r"\]\(([\w-]+\.png)\)", r"](_static/talk/\1)", page), encoding="utf-8"
+        )
+
+
 def run_demo(folder: Path) -> str:
     """Run the demo in a folder, with or without real recordings as the environment has it, and give its output."""
     from brainloop.cli import app
@@ -147,7 +310,10 @@ def between(text: str, name: str, new: str) -> str:
 
 def readme() -> str:
     """Give the README with the table of figures as it should be."""
-    return between(README.read_text(encoding="utf-8"), "figures", figures_table())
+    page = README.read_text(encoding="utf-8")
+    for name, write in {"headline": headline, "gains": gains, "figures": figures_table}.items():
+        page = between(page, name, write())
+    return page
 
 
 def main() -> None:
@@ -155,7 +321,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--demo", action="store_true")
     parser.add_argument("--picture", type=Path, metavar="STUDY")
+    parser.add_argument("--talk", action="append", default=[], metavar="NAME=FOLDER")
     given = parser.parse_args()
+    for one in given.talk:
+        name, _, folder = one.partition("=")
+        keep(name, Path(folder))
     COMMANDS.write_text(commands_page(), encoding="utf-8")
     README.write_text(readme(), encoding="utf-8")
     if given.demo:

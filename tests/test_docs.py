@@ -85,7 +85,7 @@ def test_the_figures_of_the_readme_are_those_that_were_measured():
 
 
 def test_every_figure_has_a_command_that_prints_it():
-    names = {path.stem for path in (ROOT / "docs" / "figures").glob("*.json")}
+    names = {path.stem.partition("-")[0] for path in (ROOT / "docs" / "figures").glob("*.json")}
     assert names <= set(COMMAND_LINE.commands["bench"].commands)
     rows = [line for line in generate.figures_table().splitlines() if line.startswith("| ")][1:]
     assert all("`brainloop bench " in row or "| the same |" in row for row in rows)
@@ -178,6 +178,39 @@ def test_the_map_names_every_room_and_the_floors_that_the_house_holds():
     (floors,) = [block for block in blocks("docs/architecture.md", "text") if block.startswith("cli")]
     told = [set(line.split()) for line in floors.splitlines()]
     assert told == [floor - {"__main__"} for floor in reversed(held.FLOORS)]
+
+
+def test_the_methods_tell_the_four_systems_as_they_are():
+    from brainloop.classifier.system import SYSTEMS
+
+    section = read("docs/methods.md").split("## Four systems")[1].split("\n## ")[0]
+    rows = [re.findall(r"[^|]+", line) for line in section.splitlines() if line.startswith("| `")]
+    told = {name.strip(" `"): [cell.strip(" `") for cell in cells] for name, *cells in rows}
+    assert told == {
+        name: [of.rule, of.head, of.regularisation, of.query, of.start, "true" if of.told_truth else "of the observer"]
+        for name, of in SYSTEMS.items()
+    }
+
+
+def test_the_methods_name_every_rule_head_regularisation_query_and_experiment():
+    from brainloop.bench.experiments import EXPERIMENTS
+    from brainloop.classifier.features import FEATURES
+    from brainloop.classifier.heads import HEADS
+    from brainloop.classifier.query import QUERIES
+    from brainloop.classifier.regularisation import REGULARISATIONS
+    from brainloop.labels import RULES
+
+    sections = {part.splitlines()[0]: part for part in read("docs/methods.md").split("\n## ")}
+    told = {
+        "From evidence to labels": RULES,
+        "Feature maps": FEATURES,
+        "Heads": HEADS,
+        "Regularisation": REGULARISATIONS,
+        "Query and convergence": QUERIES,
+        "Rehearsals and the talk's experiments": EXPERIMENTS,
+    }
+    for heading, names in told.items():
+        assert [name for name in names if f"`{name}`" not in sections[heading]] == []
 
 
 def test_the_store_is_described_as_it_is():

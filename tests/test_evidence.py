@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_curve
 
 from brainloop.errors import DecoderError, SettingsError
-from brainloop.evidence import Calibration, add_up, disagreement, posterior, talk_score
+from brainloop.evidence import Calibration, add_up, disagreement, posterior, talk_score, youden
 
 METHODS = ["platt", "isotonic", "beta"]
 
@@ -95,6 +96,45 @@ def test_the_posterior_is_bayes_rule():
 
 def test_the_talks_score_of_a_response_that_says_nothing_is_one_half():
     np.testing.assert_allclose(talk_score(np.array([0.0, 2.0])), [0.5, expit(2.0)])
+
+
+def youden_index(scores, y, threshold):
+    return (scores[y] >= threshold).mean() - (scores[~y] >= threshold).mean()
+
+
+@pytest.mark.parametrize("decimals", [12, 1])
+def test_youdens_threshold_is_where_the_roc_curve_is_farthest_above_chance(decimals):
+    scores, y = gaussian_trials(400)
+    scores = scores.round(decimals)
+    false_alarms, hits, thresholds = roc_curve(y, scores, drop_intermediate=False)
+    best = np.argmax(hits - false_alarms)
+    threshold = youden(scores, y)
+    assert youden_index(scores, y, threshold) == pytest.approx((hits - false_alarms)[best])
+    # The curve's thresholds are scores; the midpoint lies between the best one and the next score below.
+    assert threshold == pytest.approx((thresholds[best] + scores[scores < thresholds[best]].max()) / 2)
+
+
+@given(
+    st.lists(st.tuples(st.floats(allow_nan=False, allow_infinity=False), st.booleans()), min_size=2).filter(
+        lambda trials: 0 < sum(is_target for _, is_target in trials) < len(trials)
+    )
+)
+def test_no_threshold_is_better_than_youdens(trials):
+    scores, y = np.array([s for s, _ in trials]), np.array([is_target for _, is_target in trials])
+    found = youden_index(scores, y, youden(scores, y))
+    assert all(found >= youden_index(scores, y, other) - 1e-12 for other in scores)
+    assert scores.min() <= youden(scores, y) <= scores.max()
+
+
+def test_scores_that_tell_nothing_or_lie_leave_every_trial_a_target():
+    y = np.array([True, False, True, False])
+    assert youden(np.full(4, 0.5), y) == 0.5
+    assert youden(np.array([1.0, 2.0, 1.0, 2.0]), y) == 1.0
+
+
+def test_youdens_threshold_needs_trials_of_both_classes():
+    with pytest.raises(DecoderError, match="Youden's threshold expects held-out trials of both classes"):
+        youden(np.array([1.0, 2.0]), np.array([True, True]))
 
 
 def test_an_annotation_looks_wrong_where_classifier_and_evidence_speak_against_it():

@@ -14,11 +14,12 @@ from brainloop import errors
 SOURCE = Path(brainloop.__file__).parent
 
 FLOORS = [
-    {"errors", "_types", "_files"},
+    {"errors", "_types", "_files", "_blas"},
     {"evidence", "labels", "images", "eeg", "settings"},
     {"classifier", "decoder", "presentation", "store"},
     {"study", "observers", "demo"},
     {"loop", "predict"},
+    {"rehearsal"},
     {"report"},
     {"bench"},
     {"cli", "__main__"},

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 
-from brainloop.classifier.head import Projection, train_head
+from brainloop.classifier.system import SYSTEMS
 from brainloop.errors import StudyError
 from brainloop.evidence import add_up
 from brainloop.loop import run
@@ -86,32 +86,34 @@ def test_the_head_is_trained_on_the_summed_evidence_of_all_looks(study, oracle):
     data, looks = study.data(), study.store.looks()
     evidence = add_up(data.index(looks.image), looks.evidence, len(data.ids))
     seen = np.unique(data.index(looks.image))
-    expected = train_head(study.projection(data), data.pool[seen], evidence[seen])
+    expected = SYSTEMS["brainloop"].learn(study.features(data)[0][seen], evidence[seen])
     np.testing.assert_array_equal(study.head().weight, expected.weight)
 
 
-def test_the_projection_is_fitted_on_the_pool_alone(study, oracle):
+def test_the_feature_map_is_fitted_on_the_pool_alone(study, oracle):
     list(run(study, oracle))
     data = study.data()
-    np.testing.assert_allclose(study.projection(data).mean, Projection.fit(data.pool).mean)
+    alone = SYSTEMS["brainloop"].fit_features(data.pool, seed=study.settings.seed)
+    np.testing.assert_array_equal(study.features(data)[1], alone(data.test))
 
 
-@pytest.mark.parametrize("rule", ["talk", "posterior"])
-def test_later_rounds_ask_about_the_least_confident(tmp_path, photographs, rule):
+@pytest.mark.parametrize("system", ["talk", "brainloop"])
+def test_later_rounds_ask_about_the_least_confident(tmp_path, photographs, system):
     study = Study.create(
-        tmp_path / "study", images=photographs, target="rose", observer="own", rule=rule, compose=False,
+        tmp_path / "study", images=photographs, target="rose", observer="own", system=system, compose=False,
         looks_per_round=20, max_looks=40,
     )  # fmt: skip
     data = study.data()
     list(run(study, Oracle(data.truth)))
     looks = study.store.looks()
     first = looks.round == 1
-    log_odds = study.head(1).log_odds(data.pool)
-    if rule == "posterior":
+    log_odds = study.head(1).log_odds(study.features(data)[0])
+    settled = log_odds.max() > logit(0.9)
+    if system == "brainloop":
         log_odds = log_odds + add_up(data.index(looks.image[first]), looks.evidence[first], len(data.ids))
     certainty = np.maximum(expit(log_odds), expit(-log_odds))
     asked = data.index(looks.image[~first])
-    n_unsure = min(20, int((certainty < 0.9).sum())) if study.head(1).log_odds(data.pool).max() > 2.2 else 20
+    n_unsure = min(20, int((certainty < 0.9).sum())) if settled else 20
     assert set(asked) == set(np.argsort(certainty)[:n_unsure])
 
 
@@ -187,19 +189,19 @@ def test_without_truth_a_study_runs_and_says_nothing_of_auc(tmp_path, photograph
 @pytest.mark.parametrize("compose", [True, False])
 def test_with_composition_few_targets_are_expected_in_a_round(tmp_path, photographs, oracle, compose):
     study = Study.create(
-        tmp_path / "composed", images=photographs, target="rose", observer="own", looks_per_round=30, max_looks=60,
-        compose=compose,
+        tmp_path / "composed", images=photographs, target="rose", observer="own", system="talk", looks_per_round=30,
+        max_looks=60, compose=compose,
     )  # fmt: skip
     list(run(study, oracle))
     data, looks = study.data(), study.store.looks()
     first = looks.round == 1
     evidence = add_up(data.index(looks.image[first]), looks.evidence[first], len(data.ids))
-    expected = expit(study.head(1).log_odds(data.pool) + evidence)[data.index(looks.image[~first])].mean()
+    expected = expit(study.head(1).log_odds(study.features(data)[0]) + evidence)[data.index(looks.image[~first])].mean()
     assert bool(expected <= 0.2) is compose
 
 
-@pytest.mark.parametrize("rule", ["talk", "posterior"])
-def test_a_rejected_epoch_teaches_nothing(tmp_path, photographs, oracle, rule):
+@pytest.mark.parametrize("system", ["talk", "brainloop"])
+def test_a_rejected_epoch_teaches_nothing(tmp_path, photographs, oracle, system):
     class Twitching(Oracle):
         def respond(self, block, start=0):
             for k, response in enumerate(super().respond(block, start)):
@@ -207,16 +209,21 @@ def test_a_rejected_epoch_teaches_nothing(tmp_path, photographs, oracle, rule):
                 yield silent if k % 3 == 0 else response
 
     study = Study.create(
-        tmp_path / rule, images=photographs, target="rose", observer="own", rule=rule, looks_per_round=40, max_looks=40
+        tmp_path / system,
+        images=photographs,
+        target="rose",
+        observer="own",
+        system=system,
+        looks_per_round=40,
+        max_looks=40,
     )
     (done,) = run(study, Twitching(oracle.truth))
     data, looks = study.data(), study.store.looks()
     heard = np.array([reason is None for reason in looks.rejected])
     assert done.rejected == (~heard).sum() > 10
     index = data.index(looks.image[heard])
-    expected = train_head(
-        study.projection(data), data.pool[np.sort(index)], looks.evidence[heard][np.argsort(index)], rule=rule
-    )
+    features, _ = study.features(data)
+    expected = SYSTEMS[system].learn(features[np.sort(index)], looks.evidence[heard][np.argsort(index)])
     np.testing.assert_allclose(study.head().weight, expected.weight, atol=1e-9)
 
 

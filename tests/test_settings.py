@@ -33,7 +33,7 @@ def test_every_setting_is_written_with_its_reason(tmp_path):
     ("values", "expected"),
     [
         ({"difficulty": 1.5}, "difficulty: expected 0 to 1; 1.5 came"),
-        ({"rule": "hard"}, "rule: expected one of 'posterior', 'talk'; 'hard' came"),
+        ({"system": "soft"}, "system: expected one of 'brainloop', 'talk', 'hard', 'truth'; 'soft' came"),
         ({"seed": "0"}, "seed: expected int; '0' came"),
         ({"max_looks": True}, "max_looks: expected int; True came"),
         ({"looks_per_round": 0}, "looks_per_round: expected 1"),

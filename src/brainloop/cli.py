@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from shlex import join
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -68,13 +69,14 @@ ImageFolder = Annotated[Path, typer.Argument(metavar="IMAGES", help="A folder of
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option("--out", help="Where the demo's images and study go.")] = Path("demo"),
+    system: Annotated[str, typer.Option(help="As in `new`.")] = "brainloop",
     seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
 ) -> None:
     """Teach a classifier to find the 3s among scikit-learn's digits, and report it."""
     from brainloop.demo import demo_settings, write_digits
     from brainloop.study import Study
 
-    settings, who = demo_settings(folder / "images", seed)
+    settings, who = demo_settings(folder / "images", system, seed)
     out.print(who)
     with _bar("images") as progress:
         write_digits(folder / "images", progress)
@@ -106,10 +108,12 @@ def new(
     difficulty: Annotated[float, typer.Option(help="0 to 1: how far hard images evoke weaker responses.")] = 0.0,
     decoder: Annotated[str, typer.Option(help="xdawn_ts or lda.")] = "xdawn_ts",
     calibration: Annotated[str, typer.Option(help="platt, isotonic or beta.")] = "platt",
-    rule: Annotated[str, typer.Option(help="posterior, or talk for the talk's soft labels.")] = "posterior",
+    system: Annotated[
+        str, typer.Option(help="brainloop; talk for the talk's way; hard for that without soft labels; truth.")
+    ] = "brainloop",
     label_threshold: Annotated[float, typer.Option(help="The talk's THR on its score.")] = 0.5,
     confidence_threshold: Annotated[float, typer.Option(help="The talk's THR on confidence.")] = 0.9,
-    looks_per_round: Annotated[int, typer.Option(help="Presentations between two trainings.")] = 200,
+    looks_per_round: Annotated[int, typer.Option(help="Presentations between two trainings.")] = 50,
     max_looks: Annotated[int, typer.Option(help="Stop here though not converged.")] = 1000,
     block_size: Annotated[int, typer.Option(help="Presentations without a pause.")] = 50,
     pause: Annotated[float, typer.Option(help="Rest between two blocks, s.")] = 5.0,
@@ -167,7 +171,7 @@ def status(folder: StudyFolder) -> None:
     settings, rounds = study.settings, study.store.rounds()
     answered = sum(count for _, count in study.store.blocks())
     out.print(f"{folder}: looking for {settings.target!r} in {settings.images}")
-    out.print(f"observer {settings.observer}, rule {settings.rule}, seed {settings.seed}")
+    out.print(f"observer {settings.observer}, system {settings.system}, seed {settings.seed}")
     out.print(
         f"{answered} presentations answered, {answered - (rounds[-1].looks if rounds else 0)} of them in the open round"
     )
@@ -263,6 +267,43 @@ def bench_rounds(
         _figures(measure(pool, width, progress=progress), json)
 
 
+@bench.command("talk")
+def bench_talk(
+    tasks: Annotated[list[str], typer.Option("--task", metavar="DIR:CLASS", help="What is looked for; may repeat.")],
+    recordings: Annotated[list[Path], typer.Option(metavar="PATH...", help="Files or folders; one observer a person.")],
+    backbone: Annotated[str, typer.Option(help="As in `new`.")],
+    folder: Annotated[Path, typer.Option("--out", help="Where talk.json, talk.md and the figures go.")],
+    more: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="More recordings, after the first.", hidden=True, show_default=False),
+    ] = None,
+    backbone_output: Annotated[str | None, typer.Option(help="The backbone's output; its features by default.")] = None,
+    prevalence: Annotated[float, typer.Option(help="Thin a class out until targets have this share.")] = 0.12,
+    difficulty: Annotated[float, typer.Option(help="0 to 1: how far hard images evoke weaker responses.")] = 0.0,
+    compose: Annotated[Literal["on", "off"], typer.Option(help="Fillers around queried images.")] = "off",
+    seeds: Annotated[int, typer.Option(min=1, help="How many; each is a split and a deal of responses.")] = 5,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 1000,
+    only: Annotated[list[str] | None, typer.Option(help="An experiment's number or name; may repeat.")] = None,
+) -> None:
+    """Make the talk's ten experiments on replayed recordings."""
+    from brainloop.bench.preparation import prepare
+    from brainloop.bench.talk import CHECKPOINTS, chosen, rehearsal_settings, write_talk
+    from brainloop.bench.talk import bench_talk as measure
+
+    chosen(only or [])  # a mistyped name costs nothing yet
+    paths = [*recordings, *(more or [])]
+    settings = rehearsal_settings(
+        paths, backbone, backbone_output=backbone_output, prevalence=prevalence, difficulty=difficulty,
+        compose=compose == "on",
+    )  # fmt: skip
+    with _bar("preparing") as progress:
+        arena = prepare(tasks, paths, settings, CHECKPOINTS, folder / "embeddings", progress=progress)
+    with _bar("rehearsing") as progress:
+        figures = measure(arena, range(first_seed, first_seed + seeds), only=only or [], progress=progress)
+    for path in write_talk(figures, folder, command=join(["brainloop", *sys.argv[1:]])):
+        out.print(path)
+
+
 def _figures(figures: dict[str, Any], path: Path | None) -> None:
     from brainloop.bench.machine import machine
 
@@ -280,7 +321,7 @@ def _run(study: "Study") -> None:
         pass  # another process that runs it is named before any work is done
     data = _embed(study)
     with _bar("decoding") as progress:
-        observer = make_observer(study, data, study.projection(data), progress)
+        observer = make_observer(study, data, progress)
     for about in observer.facts["recordings"]:
         err.print(_who(about))
     done = study.store.rounds()

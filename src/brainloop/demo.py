@@ -53,7 +53,7 @@ def write_digits(folder: Path, progress: Progress = no_progress) -> Path:
     return folder
 
 
-def demo_settings(images: Path, seed: int = 0) -> tuple[Settings, str]:
+def demo_settings(images: Path, system: str = "brainloop", seed: int = 0) -> tuple[Settings, str]:
     """Choose the demo's observer: real recordings where the shared folder is there, else the simulation.
 
     Returns
@@ -63,6 +63,7 @@ def demo_settings(images: Path, seed: int = 0) -> tuple[Settings, str]:
     who : str
         One line that says who looks.
     """
+    chosen: dict[str, Any] = {"system": system, "seed": seed}
     shared = shared_folder()
     recordings = sorted(shared.glob("data/eeg/gtec-speller/*.fif")) if shared else []
     if recordings:
@@ -71,9 +72,9 @@ def demo_settings(images: Path, seed: int = 0) -> tuple[Settings, str]:
             "in place of a person who sees the digits."
         )
         paths = tuple(str(path) for path in recordings)
-        return Settings(str(images), "3", recordings=paths, seed=seed, **ROUNDS), who
+        return Settings(str(images), "3", recordings=paths, **ROUNDS, **chosen), who
     who = (
         "Who looks: a simulated person. Their EEG is synthetic, from P300 to blinks; real recordings are replayed "
         "where BRAINLOOP_SHARED names a folder of them."
     )
-    return Settings(str(images), "3", seed=seed, **ROUNDS), who
+    return Settings(str(images), "3", **ROUNDS, **chosen), who

@@ -18,7 +18,7 @@ from scipy.special import expit, log_expit, logit
 from brainloop._types import BoolArray, FloatArray, IntArray
 from brainloop.errors import DecoderError, SettingsError
 
-__all__ = ["Calibration", "add_up", "disagreement", "posterior", "talk_score"]
+__all__ = ["Calibration", "add_up", "disagreement", "posterior", "talk_score", "youden"]
 
 Method = Literal["platt", "isotonic", "beta"]
 
@@ -51,6 +51,46 @@ def posterior(log_odds: FloatArray, evidence: FloatArray) -> FloatArray:
 def talk_score(evidence: FloatArray) -> FloatArray:
     """Give the talk's classification score ``c = sigmoid(L)``: .5 means that the response says nothing."""
     return np.asarray(expit(evidence))
+
+
+def youden(scores: FloatArray, is_target: BoolArray) -> float:
+    """Find the threshold that tells targets from others best, where a miss and a false alarm rate cost the same.
+
+    Parameters
+    ----------
+    scores : array, shape (n_trials,)
+        Higher means more like a target.
+    is_target : array of bool, shape (n_trials,)
+        The truth of each trial; both classes must be there.
+
+    Returns
+    -------
+    float
+        The `t` that maximises the true less the false positive rate of ``scores >= t``: a midpoint between
+        neighbouring scores, the lowest where several are as good. Where none is better than calling every trial a
+        target, the least score.
+
+    Raises
+    ------
+    DecoderError
+        If a score is not finite or a class is missing.
+
+    References
+    ----------
+    Youden (1950), "Index for rating diagnostic tests", Cancer 3.
+    """
+    scores, y = _check_trials(scores, is_target, "Youden's threshold")
+    values, level = np.unique(scores, return_inverse=True)
+    n_target, n_other = int(y.sum()), int((~y).sum())
+    # In whole numbers, J times the size of both classes, so that equally good thresholds are exactly equal: what a
+    # threshold above each value loses in targets and gains in others.
+    targets, others = np.bincount(level[y], minlength=values.size), np.bincount(level[~y], minlength=values.size)
+    index = np.cumsum(others * n_target - targets * n_other)[:-1]
+    if index.size == 0 or index.max() <= 0:
+        return float(values[0])
+    below, above = values[index.argmax() : index.argmax() + 2]
+    middle = below / 2 + above / 2
+    return float(middle if middle > below else above)
 
 
 def disagreement(given: IntArray, log_odds: FloatArray, evidence: FloatArray) -> FloatArray:
@@ -124,27 +164,14 @@ class Calibration:
         SettingsError
             If the method is unknown.
         """
-        scores = np.asarray(scores, dtype=float)
-        y = np.asarray(is_target, dtype=bool)
-        if scores.ndim != 1 or scores.shape != y.shape:
-            raise DecoderError(
-                f"calibration expects one score and one truth a trial; {scores.shape} and {y.shape} came"
-            )
-        n_target, n = int(y.sum()), y.size
-        if not 0 < n_target < n:
-            raise DecoderError(
-                f"calibration expects held-out trials of both classes; {n_target} targets among {n} came"
-            )
-        if not np.isfinite(scores).all():
-            raise DecoderError(
-                f"calibration expects finite scores; {np.count_nonzero(~np.isfinite(scores))} of {n} are not"
-            )
+        scores, y = _check_trials(scores, is_target, "calibration")
         fits = {"platt": _fit_platt, "isotonic": _fit_isotonic, "beta": _fit_beta}
         if method not in fits:
             raise SettingsError(f"calibration expects one of {', '.join(fits)}; {method!r} came")
         knots, values = fits[method](scores, y)
         # Laplace's rule of succession: of all n' trials of the other class none scored so far out, so that the
         # likelihood of such a score there is about 1 / (n' + 1), and is not known to be less.
+        n_target, n = int(y.sum()), y.size
         limits = (-float(np.log(n_target + 1)), float(np.log(n - n_target + 1)))
         return cls(method, n_target / n, knots, values, limits)
 
@@ -172,6 +199,20 @@ class Calibration:
         else:
             log_odds = logit(np.interp(scores, self.knots, self.values))
         return np.asarray(np.clip(log_odds - logit(self.prevalence), *self.limits))
+
+
+def _check_trials(scores: FloatArray, is_target: BoolArray, what: str) -> tuple[FloatArray, BoolArray]:
+    scores = np.asarray(scores, dtype=float)
+    y = np.asarray(is_target, dtype=bool)
+    if scores.ndim != 1 or scores.shape != y.shape:
+        raise DecoderError(f"{what} expects one score and one truth a trial; {scores.shape} and {y.shape} came")
+    if not 0 < y.sum() < y.size:
+        raise DecoderError(f"{what} expects held-out trials of both classes; {y.sum()} targets among {y.size} came")
+    if not np.isfinite(scores).all():
+        raise DecoderError(
+            f"{what} expects finite scores; {np.count_nonzero(~np.isfinite(scores))} of {y.size} are not"
+        )
+    return scores, y
 
 
 def _fit_platt(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:

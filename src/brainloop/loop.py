@@ -4,17 +4,19 @@ This is the talk's "brain in the loop" diagram (Vaisman 2019, GTC S9554), and th
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
+from scipy.special import expit
 
 from brainloop._types import FloatArray, IntArray, Progress, no_progress
-from brainloop.classifier.head import Head, Projection, train_head
+from brainloop.classifier.heads import AnyHead
 from brainloop.classifier.measure import auc_interval
-from brainloop.classifier.query import has_converged, knows_a_target, least_confident, random_images, unsure_share
+from brainloop.classifier.query import QUERIES, Belief, has_converged, knows_a_target, unsure_share
+from brainloop.classifier.system import SYSTEMS, System
 from brainloop.errors import StudyError
-from brainloop.evidence import add_up, posterior
+from brainloop.evidence import add_up
 from brainloop.observers.observer import Observer, make_observer
 from brainloop.presentation.block import Block
 from brainloop.presentation.composition import compose, deal
@@ -22,7 +24,7 @@ from brainloop.settings import Settings
 from brainloop.store import Round
 from brainloop.study import Study, StudyData
 
-__all__ = ["Belief", "learn", "present", "query", "run"]
+__all__ = ["learn", "plan", "present", "run"]
 
 
 def run(study: Study, observer: Observer | None = None, *, progress: Progress = no_progress) -> Iterator[Round]:
@@ -51,21 +53,23 @@ def run(study: Study, observer: Observer | None = None, *, progress: Progress = 
         If another process runs the study.
     """
     with study.running():
+        settings, system = study.settings, SYSTEMS[study.settings.system]
         data = study.data()
-        projection = study.projection(data)
-        observer = observer or make_observer(study, data, projection)
+        features, test = study.features(data)
+        observer = observer or make_observer(study, data)
         study.remember(observer.facts, observer.erps())
         rounds = study.store.rounds()
         observer.recall(
             [_indexed(block, data) for block, answered in study.store.blocks() if answered == len(block.images)]
         )
-        belief = believe(study, data, study.head()) if rounds else None
+        belief = learn(system, features, *_evidence(study, data, len(rounds)), settings)
 
-        while not _is_over(study.settings, rounds):
+        while not _is_over(settings, rounds):
             number = len(rounds) + 1
             start = perf_counter()
             if not study.store.blocks(number):
-                blocks = query(study.settings, belief, data.ids.size, rounds, observer.soa)
+                n_looks = min(settings.looks_per_round, settings.max_looks - (rounds[-1].looks if rounds else 0))
+                blocks = plan(system, belief, number, n_looks, settings, settings.soa or observer.soa)
                 if not blocks:
                     return  # the classifier is sure of every image
                 study.store.plan([_identified(block, data) for block in blocks])
@@ -74,79 +78,54 @@ def run(study: Study, observer: Observer | None = None, *, progress: Progress = 
             present(study, data, observer, number, progress)
 
             start = perf_counter()
-            head = learn(study, data, projection)
-            belief = believe(study, data, head)
-            threshold = study.settings.confidence_threshold
-            unsure = unsure_share(belief.asked, threshold)
+            belief = learn(system, features, *_evidence(study, data), settings)
+            asked = system.asks_of(belief)
+            threshold = settings.confidence_threshold
+            unsure = unsure_share(asked, threshold)
             converged = knows_a_target(belief.log_odds, threshold) and has_converged(
                 [*(r.unsure for r in rounds), unsure]
             )
             machine_s += perf_counter() - start
 
-            head.save(study.model_path(f"head-{number:03d}"))
-            rounds.append(measure(study, data, head, rounds, machine_s, unsure, converged))
+            belief.head.save(study.model_path(f"head-{number:03d}"))
+            rounds.append(measure(study, belief.head, data, test, rounds, machine_s, unsure, converged))
             study.store.close_round(rounds[-1])
             yield rounds[-1]
 
 
-@dataclass(frozen=True)
-class Belief:
-    """What is known of each image of the pool after a round; arrays of shape (n_pool,), nats.
+def plan(system: System, belief: Belief, number: int, n_looks: int, settings: Settings, soa: float) -> list[Block]:
+    """Plan a round: the images that the system asks about, in blocks.
 
     Parameters
     ----------
-    log_odds : array
-        The classifier's ``z``.
-    evidence : array
-        The total evidence ``L``.
-    asked : array
-        The log-odds whose confidence decides what to ask about: ``z`` in the talk's rule, else ``z + L``.
-    """
-
-    log_odds: FloatArray
-    evidence: FloatArray
-    asked: FloatArray
-
-
-def query(settings: Settings, belief: Belief | None, n_pool: int, rounds: Sequence[Round], soa: float) -> list[Block]:
-    """Plan a round: the images that the classifier is least sure of, in blocks; at random in the first round.
-
-    Parameters
-    ----------
+    system : System
+        Whose query it is.
+    belief : Belief
+        What is known.
+    number : int
+        Of the round, from 1: the first asks by the system's start.
+    n_looks : int
+        Presentations in the round.
     settings : Settings
-        The study's.
-    belief : Belief or None
-        What is known; None before the first round.
-    n_pool : int
-        Images in the pool.
-    rounds : sequence of Round
-        The rounds before.
+        Block size, composition, confidence threshold and seed.
     soa : float
-        The observer's own, s; a SOA in the settings goes before it.
+        Onset to onset, s.
 
     Returns
     -------
     list of Block
         With indices into the pool; empty when there is nothing to ask.
     """
-    number = len(rounds) + 1
     rng = np.random.default_rng([settings.seed, 2, number])
-    soa = settings.soa or soa
-    n_looks = min(settings.looks_per_round, settings.max_looks - (rounds[-1].looks if rounds else 0))
+    settled = knows_a_target(belief.log_odds, settings.confidence_threshold)
+    query = QUERIES[system.query if number > 1 else system.start]
+    wanted = query(belief, n_looks, rng, settings.confidence_threshold if settled else None)
     # Nobody's P300 fades over a recording that is played back; whoever looks now needs rare targets.
     composed = settings.observer != "replay" if settings.compose is None else settings.compose
-    unknown = np.zeros(n_pool)
-    if belief is None:
-        orders = deal(random_images(n_pool, n_looks, rng), settings.block_size, unknown)
+    if composed and wanted.size and number > 1:
+        orders = compose(wanted, expit(belief.posterior), n_looks, settings.block_size, soa, rng)
     else:
-        settled = knows_a_target(belief.log_odds, settings.confidence_threshold)
-        threshold = settings.confidence_threshold if settled else None
-        wanted = least_confident(belief.asked, n_looks, rng, threshold=threshold)
-        if composed and wanted.size:
-            probability = posterior(belief.log_odds, belief.evidence)
-            orders = compose(wanted, probability, n_looks, settings.block_size, soa, rng)
-        else:
-            orders = deal(rng.permutation(wanted), settings.block_size, unknown)
+        orders = deal(rng.permutation(wanted), settings.block_size, np.zeros(belief.evidence.size))
     return [Block(number, 1 + k, tuple(map(int, order)), soa) for k, order in enumerate(orders)]
 
 
@@ -170,30 +149,31 @@ def present(study: Study, data: StudyData, observer: Observer, number: int, prog
             )
 
 
-def learn(study: Study, data: StudyData, projection: Projection) -> Head:
-    """Label every image that gave a usable response with its evidence, and train the head on them."""
-    evidence, seen = _evidence(study, data)
-    settings = study.settings
-    return train_head(
-        projection,
-        data.pool[seen],
-        evidence[seen],
-        rule=settings.rule,
-        label_threshold=settings.label_threshold,
-    )
+def learn(system: System, features: FloatArray, evidence: FloatArray, seen: IntArray, settings: Settings) -> Belief:
+    """Train the system's head on the images that gave a usable response.
 
-
-def believe(study: Study, data: StudyData, head: Head) -> Belief:
-    """Score the pool with a head, beside the evidence that there is."""
-    log_odds = head.log_odds(data.pool)
-    evidence, _ = _evidence(study, data)
-    return Belief(log_odds, evidence, log_odds if study.settings.rule == "talk" else log_odds + evidence)
+    Parameters
+    ----------
+    system : System
+        Whose rule, head and regularisation.
+    features : array, shape (n_pool, n_features)
+        Of the pool.
+    evidence : array, shape (n_pool,)
+        Total evidence of each image, nats.
+    seen : array of int, shape (n_seen,)
+        The images that gave a usable response, each once; with none, what comes back is the prior.
+    settings : Settings
+        The talk's threshold, and the seed.
+    """
+    head = system.learn(features[seen], evidence[seen], label_threshold=settings.label_threshold, seed=settings.seed)
+    return Belief(features, head, evidence)
 
 
 def measure(
     study: Study,
+    head: AnyHead,
     data: StudyData,
-    head: Head,
+    test: FloatArray,
     rounds: Sequence[Round],
     machine_s: float,
     unsure: float,
@@ -204,7 +184,7 @@ def measure(
     blocks = [block for block, _ in study.store.blocks()]
     auc = None
     if data.test_truth is not None and 0 < data.test_truth.sum() < data.test_truth.size:
-        auc = auc_interval(data.test_truth, head.log_odds(data.test), seed=settings.seed)
+        auc = auc_interval(data.test_truth, head.log_odds(test), seed=settings.seed)
     return Round(
         number=len(rounds) + 1,
         looks=looks.image.size,
@@ -224,11 +204,13 @@ def _is_over(settings: Settings, rounds: Sequence[Round]) -> bool:
     return bool(rounds) and (rounds[-1].converged or rounds[-1].looks >= settings.max_looks)
 
 
-def _evidence(study: Study, data: StudyData) -> tuple[FloatArray, IntArray]:
+def _evidence(study: Study, data: StudyData, last_round: int | None = None) -> tuple[FloatArray, IntArray]:
     # A rejected epoch says nothing. Its evidence of 0 would do no harm by the posterior rule; the talk's rule, which
     # makes a target of every score of .5, would train on it.
     looks = study.store.looks()
     usable = np.array([reason is None for reason in looks.rejected], dtype=bool)
+    if last_round is not None:
+        usable &= looks.round <= last_round
     index = data.index(looks.image[usable])
     return add_up(index, looks.evidence[usable], data.ids.size), np.unique(index)
 

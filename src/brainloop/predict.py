@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 
-from scipy.special import expit
-
 from brainloop._types import Progress, no_progress
+from brainloop.classifier.features import load_features
 from brainloop.errors import MissingExtraError, SettingsError
 from brainloop.images.pool import Skipped, scan
 from brainloop.study import Study
@@ -18,7 +17,19 @@ __all__ = ["Prediction", "predict", "writer_of"]
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a head says of one image: its path, the probability of being a target, and the log-odds in nats."""
+    """What a head says of one image.
+
+    Parameters
+    ----------
+    path : str
+        Of the image, in its folder.
+    probability : float
+        Of being a target: calibrated, that is averaged over what the head may be (`Head.probability`).
+    log_odds : float
+        At the head's most probable weights, nats.
+    is_target : bool
+        Whether it is more likely a target than not.
+    """
 
     path: str
     probability: float
@@ -52,12 +63,13 @@ def predict(
     vectors = study.embed(pool.images, pool.root, progress)
     failed = {skipped.path for skipped in vectors.failed}
     images = [image for image in pool.images if image.path not in failed]
-    scores = head.log_odds(vectors.rows(image.hash for image in images))
-    log_odds = {image.path: float(score) for image, score in zip(images, scores, strict=True)}
-    copies = {copy.path: log_odds[copy.duplicate_of] for copy in pool.skipped if copy.duplicate_of in log_odds}
+    features = load_features(study.model_path("features"))(vectors.rows(image.hash for image in images))
+    scores = zip(head.probability(features), head.log_odds(features), strict=True)
+    found = {image.path: (float(p), float(z)) for image, (p, z) in zip(images, scores, strict=True)}
+    copies = {copy.path: found[copy.duplicate_of] for copy in pool.skipped if copy.duplicate_of in found}
     predictions = [
-        Prediction(path, float(expit(z)), z, z > 0)
-        for path, z in sorted((log_odds | copies).items(), key=lambda item: (-item[1], item[0]))
+        Prediction(path, probability, z, z > 0)
+        for path, (probability, z) in sorted((found | copies).items(), key=lambda item: (-item[1][0], item[0]))
     ]
     return predictions, [entry for entry in (*pool.skipped, *vectors.failed) if entry.path not in copies]
 

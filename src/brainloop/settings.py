@@ -41,10 +41,14 @@ class Settings:
     difficulty: float = _setting("0..1: how far hard images evoke weaker responses, in replay and simulation", 0.0)
     decoder: Literal["xdawn_ts", "lda"] = _setting("pipeline from epoch to score", "xdawn_ts")
     calibration: Literal["platt", "isotonic", "beta"] = _setting("from score to evidence", "platt")
-    rule: Literal["posterior", "talk"] = _setting("what the head learns from evidence", "posterior")
+    system: Literal["brainloop", "talk", "hard", "truth"] = _setting(
+        "how the classifier learns and asks; 'talk' is the talk's way, 'hard' that without soft labels, 'truth' the "
+        "ceiling: told by class folders",
+        "brainloop",
+    )
     label_threshold: float = _setting("the talk's THR on its score; .5: the response says nothing", 0.5)
     confidence_threshold: float = _setting("the talk's THR on confidence: below it an image is asked about", 0.9)
-    looks_per_round: int = _setting("presentations between two trainings; the talk's first rounds have 200", 200)
+    looks_per_round: int = _setting("presentations between two trainings", 50)
     max_looks: int = _setting("stop here though not converged; the talk's run has 795", 1000)
     block_size: int = _setting("presentations without a pause; 50 at 5 Hz are 10 s, as long as one looks with ease", 50)
     pause: float = _setting("rest between two blocks, s", 5.0)

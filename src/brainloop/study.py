@@ -3,7 +3,7 @@
 study.toml       the settings, each with its reason; written last, so that its presence means that the rest is there
 store.sqlite     images, blocks, responses, rounds
 embeddings/      one vector an image, by content and backbone
-models/          the projection, the head of each round, the observer's mean responses
+models/          the feature map, the head of each round, the observer's mean responses
 reports/         what `brainloop report` wrote
 """
 
@@ -20,7 +20,9 @@ import numpy as np
 
 from brainloop._files import load_tensors, locked, save_tensors
 from brainloop._types import BoolArray, FloatArray, IntArray, Progress, no_progress
-from brainloop.classifier.head import Head, Projection
+from brainloop.classifier.features import FeatureMap, load_features
+from brainloop.classifier.heads import AnyHead, load_head
+from brainloop.classifier.system import SYSTEMS
 from brainloop.eeg.erp import ERP
 from brainloop.eeg.recordings import read_recordings
 from brainloop.errors import SettingsError, StudyError
@@ -246,12 +248,17 @@ class Study:
         cache = self.folder / "embeddings"
         return embed(images, root, backbone, cache, dtype=self.settings.precision, progress=progress)
 
-    def projection(self, data: StudyData) -> Projection:
-        """Read the projection of the pool's embeddings, or fit it where there is none yet."""
-        path = self.model_path("projection")
+    def feature_map(self, data: StudyData) -> FeatureMap:
+        """Read the feature map of the system's head, or fit it on the pool where there is none yet."""
+        path = self.model_path("features")
         if not path.exists():
-            Projection.fit(data.pool).save(path)
-        return Projection.load(path)
+            SYSTEMS[self.settings.system].fit_features(data.pool, seed=self.settings.seed).save(path)
+        return load_features(path)
+
+    def features(self, data: StudyData) -> tuple[FloatArray, FloatArray]:
+        """Map the pool's and the test part's embeddings to features, (n_pool, n_features) and (n_test, n_features)."""
+        feature_map = self.feature_map(data)
+        return feature_map(data.pool), feature_map(data.test)
 
     def remember(self, facts: dict[str, Any], erps: Mapping[str, ERP]) -> None:
         """Keep what a report says of the observer, so that it needs neither recordings nor observer."""
@@ -271,7 +278,7 @@ class Study:
             found[words["name"]] = ERP(**tensors, n=tuple(n), channels=tuple(channels))
         return found
 
-    def head(self, round_number: int | None = None) -> Head:
+    def head(self, round_number: int | None = None) -> AnyHead:
         """Read the head of a round, the last by default.
 
         Raises
@@ -284,7 +291,7 @@ class Study:
             raise StudyError(
                 f"expected a trained head in {self.folder}, but no round is over yet: brainloop run {self.folder}"
             )
-        return Head.load(self.model_path(f"head-{round_number or rounds[-1].number:03d}"))
+        return load_head(self.model_path(f"head-{round_number or rounds[-1].number:03d}"))
 
     def model_path(self, name: str) -> Path:
         """Where a model of that name lies."""

@@ -4,18 +4,62 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
+from brainloop.classifier.head import train_head
 from brainloop.classifier.query import (
+    QUERIES,
+    TOLD,
+    Belief,
     confidence,
     has_converged,
+    k_means,
     knows_a_target,
+    least_certain,
     least_confident,
     random_images,
     unsure_share,
+    variance_reduction,
 )
+from brainloop.errors import SettingsError
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
+
+
+def a_belief(log_odds, evidence=None):
+    """A belief whose head gives exactly these log-odds: one feature, of weight 1."""
+    log_odds = np.asarray(log_odds, dtype=float)
+    belief = Belief(log_odds[:, None], None, np.zeros(log_odds.size) if evidence is None else np.asarray(evidence))
+    belief.__dict__["log_odds"] = log_odds
+    return belief
+
+
+def a_trained_belief(n=60, seed=0):
+    features = rng(seed).normal(size=(n, 4))
+    evidence = np.where(np.arange(n) % 3 == 0, rng(seed + 1).normal(size=n), 0.0)
+    return Belief(features, train_head(features[::3], evidence[::3]), evidence)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("n", [1, 13, 60, 99])
+@pytest.mark.parametrize("threshold", [None, 0.9])
+def test_every_query_gives_images_of_the_pool_none_twice_and_no_more_than_asked(name, n, threshold):
+    belief = a_trained_belief()
+    chosen = QUERIES[name](belief, n, rng(), threshold)
+    assert chosen.size <= min(n, 60)
+    assert threshold is not None or chosen.size == min(n, 60)
+    assert len(set(chosen.tolist())) == chosen.size
+    assert chosen.dtype.kind == "i"
+    assert ((chosen >= 0) & (chosen < 60)).all()
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_every_query_follows_from_its_seed_and_changes_nothing(name):
+    belief = a_trained_belief()
+    before = belief.features.copy(), belief.evidence.copy(), belief.log_odds.copy()
+    np.testing.assert_array_equal(*(QUERIES[name](belief, 9, rng(5), None) for _ in range(2)))
+    for was, now in zip(before, (belief.features, belief.evidence, belief.log_odds), strict=True):
+        np.testing.assert_array_equal(was, now)
 
 
 @given(st.lists(st.floats(-50, 50), min_size=1, max_size=50))
@@ -26,25 +70,86 @@ def test_confidence_is_the_larger_of_the_two_class_probabilities(log_odds):
 
 @given(st.lists(st.floats(-6, 6), min_size=1, max_size=60), st.integers(1, 70), st.integers(0, 9))
 def test_the_least_confident_come_first_and_only_below_the_threshold(log_odds, n, seed):
-    log_odds = np.array(log_odds)
-    chosen = least_confident(log_odds, n, rng(seed), threshold=0.9)
-    certainty = confidence(log_odds)
+    chosen = least_confident(a_belief(log_odds), n, rng(seed), 0.9)
+    certainty = confidence(np.array(log_odds))
     assert len(set(chosen.tolist())) == chosen.size == min(n, (certainty < 0.9).sum())
     assert (np.diff(certainty[chosen]) >= 0).all()
     if chosen.size:
         assert certainty[chosen].max() <= np.delete(certainty, chosen).min(initial=1)
 
 
+@given(st.lists(st.tuples(st.floats(-6, 6), st.floats(-6, 6)), min_size=1, max_size=60), st.integers(1, 70))
+def test_the_least_certain_are_those_of_classifier_and_evidence_together(pairs, n):
+    log_odds, evidence = np.array(pairs).T
+    together = least_certain(a_belief(log_odds, evidence), n, rng(), 0.9)
+    np.testing.assert_array_equal(together, least_confident(a_belief(log_odds + evidence), n, rng(), 0.9))
+
+
+def test_variance_reduction_chooses_what_a_search_over_whole_posteriors_chooses():
+    belief = a_trained_belief(seed=3)
+    gradients = np.column_stack([belief.features, np.ones(60)])
+    weight = expit(belief.log_odds) * expit(-belief.log_odds)
+    told = TOLD * expit(belief.posterior) * expit(-belief.posterior)
+    precision, expected = np.linalg.inv(belief.head.covariance), []
+    for _ in range(7):
+        left = {
+            i: weight
+            @ np.einsum("ij,jk,ik->i", gradients, np.linalg.inv(precision + told[i] * np.outer(g, g)), gradients)
+            for i, g in enumerate(gradients)
+            if i not in expected
+        }
+        expected.append(min(left, key=left.get))
+        precision += told[expected[-1]] * np.outer(gradients[expected[-1]], gradients[expected[-1]])
+    assert variance_reduction(belief, 7, rng()).tolist() == expected
+
+
+def test_variance_reduction_does_not_ask_the_same_thing_twice():
+    rare, common = np.tile([0.0, 1.0], (5, 1)), np.tile([1.0, 0.0], (5, 1)) * np.linspace(0.9, 1.1, 5)[:, None]
+    head = train_head(np.zeros((0, 2)), np.zeros(0))
+    chosen = variance_reduction(Belief(np.vstack([rare, common]), head, np.zeros(10)), 2, rng())
+    assert sorted(chosen // 5) == [0, 1]
+
+
+def test_variance_reduction_needs_a_posterior():
+    belief = a_trained_belief()
+    flat = Belief(belief.features, train_head(belief.features, belief.evidence, regularisation="cross_validation"),
+                  belief.evidence)  # fmt: skip
+    with pytest.raises(SettingsError, match="needs a head with a posterior"):
+        variance_reduction(flat, 3, rng())
+
+
+def test_the_talk_asks_again_what_the_person_has_settled_and_we_do_not():
+    belief = a_belief([0.0, 1.0, 2.0], [8.0, 0.0, 0.0])
+    assert least_confident(belief, 1, rng()).tolist() == [0]
+    assert least_certain(belief, 1, rng()).tolist() == [1]
+
+
 def test_ties_are_broken_by_the_seed_alone():
-    same = np.zeros(100)
+    same = a_belief(np.zeros(100))
     first, again, other = (least_confident(same, 10, rng(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert set(first) != set(other)
 
 
-def test_random_images_come_once_each():
-    np.testing.assert_array_equal(np.sort(random_images(7, 99, rng())), np.arange(7))
-    assert random_images(7, 3, rng()).size == 3
+def test_random_images_come_once_each_and_first_those_that_nobody_looked_at():
+    evidence = np.zeros(10)
+    evidence[:7] = 1.0
+    chosen = random_images(a_belief(np.zeros(10), evidence), 99, rng())
+    np.testing.assert_array_equal(np.sort(chosen), np.arange(10))
+    assert set(chosen[:3]) == {7, 8, 9}
+
+
+def test_k_means_takes_one_image_of_each_cluster():
+    centres = np.array([[0, 0], [9, 0], [0, 9], [9, 9]])
+    features = np.repeat(centres, 5, axis=0) + rng().normal(scale=0.1, size=(20, 2))
+    chosen = k_means(Belief(features, None, np.zeros(20)), 4, rng())
+    np.testing.assert_array_equal(np.sort(chosen // 5), [0, 1, 2, 3])
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+def test_k_means_fills_up_where_images_are_the_same():
+    chosen = k_means(Belief(np.zeros((20, 2)), None, np.zeros(20)), 4, rng())
+    assert len(set(chosen.tolist())) == 4
 
 
 def test_a_classifier_knows_a_target_when_it_is_sure_of_one():
@@ -55,9 +160,9 @@ def test_a_classifier_knows_a_target_when_it_is_sure_of_one():
 
 
 def test_without_a_threshold_sure_images_are_asked_about_too():
-    sure = np.array([-9.0, -5.0, -3.0])
-    assert least_confident(sure, 2, rng()).size == 0
-    assert least_confident(sure, 2, rng(), threshold=None).tolist() == [2, 1]
+    sure = a_belief([-9.0, -5.0, -3.0])
+    assert least_confident(sure, 2, rng(), 0.9).size == 0
+    assert least_confident(sure, 2, rng(), None).tolist() == [2, 1]
 
 
 def test_the_unsure_share_counts_confidences_below_the_threshold():

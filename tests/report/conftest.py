@@ -103,7 +103,7 @@ def all_rejected(make_study) -> Study:
 
 @pytest.fixture(scope="session")
 def without_test_part(make_study) -> Study:
-    study = make_study(observer="own", test_share=0.0, rule="talk")
+    study = make_study(observer="own", test_share=0.0, system="talk")
     list(run(study, Scripted(study.data().truth, facts={"recordings": ["in", "words"], "mood": "<i>good"})))
     return study
 

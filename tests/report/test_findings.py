@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from brainloop.errors import StudyError
-from brainloop.loop import believe
+from brainloop.evidence import add_up
 from brainloop.presentation.block import Block, Response
 from brainloop.report.findings import find
 from brainloop.study import Study
@@ -19,9 +19,12 @@ def test_a_study_without_a_round_says_what_to_run(make_study):
 
 
 def test_the_belief_is_that_of_the_loop(every_study):
-    found, loop = find(every_study), believe(every_study, every_study.data(), every_study.head())
-    np.testing.assert_array_equal(found.belief.asked, loop.asked)
-    np.testing.assert_array_equal(found.belief.evidence, loop.evidence)
+    found, data, looks = find(every_study), every_study.data(), every_study.store.looks()
+    evidence = add_up(data.index(looks.image), looks.evidence, data.ids.size)
+    log_odds = every_study.head().log_odds(every_study.features(data)[0])
+    np.testing.assert_array_equal(found.belief.evidence, evidence)
+    asked = log_odds if every_study.settings.system == "talk" else log_odds + evidence
+    np.testing.assert_array_equal(found.asked, asked)
 
 
 def test_looks_and_parts_add_up(every_study):

@@ -29,7 +29,7 @@ def test_each_gallery_holds_what_its_name_says_surest_first(simulated):
     galleries = choose(found)
     z = {name: np.array([tile.log_odds for tile in gallery.tiles]) for name, gallery in galleries.items()}
     assert set(z) == {"targets", "nontargets", "unsure", "mistakes", "test_mistakes"}
-    asked = found.belief.asked
+    asked = found.asked
     np.testing.assert_array_equal(z["targets"], np.sort(asked[asked > 0])[::-1][:N_TILES])
     np.testing.assert_array_equal(z["nontargets"], np.sort(asked[asked < 0])[:N_TILES])
     np.testing.assert_array_equal(np.abs(z["unsure"]), np.sort(np.abs(asked))[:N_TILES])
@@ -41,7 +41,7 @@ def test_each_gallery_holds_what_its_name_says_surest_first(simulated):
 def test_mistakes_are_counted_in_the_pool_and_in_the_test_part(simulated):
     found = find(simulated)
     galleries = choose(found)
-    assert galleries["mistakes"].of == ((found.belief.asked > 0) != found.truth).sum()
+    assert galleries["mistakes"].of == ((found.asked > 0) != found.truth).sum()
     assert galleries["test_mistakes"].of == ((found.test_log_odds > 0) != found.test_truth).sum()
     assert {tile.image.part for tile in galleries["test_mistakes"].tiles} <= {"test"}
     assert all(tile.looks is None for tile in galleries["test_mistakes"].tiles)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from brainloop._files import load_tensors
 from brainloop._types import Progress, no_progress
 from brainloop.demo import write_digits
 from brainloop.eeg.synthetic import SyntheticWearer
@@ -158,10 +159,12 @@ def _presentations(folder: Path) -> list[tuple[int, int]]:
 def _outcome(folder: Path) -> tuple[bytes, ...]:
     """Everything that a study came to, but for what the clock measured, as bytes to compare."""
     study = Study.open(folder)
-    looks, head = study.store.looks(), study.head()
+    looks, last = study.store.looks(), study.store.rounds()[-1].number
     rounds = [(r.number, r.looks, r.images, r.viewing_s, r.unsure, r.auc, r.converged) for r in study.store.rounds()]
-    arrays = (looks.image, looks.score, looks.evidence, looks.block, head.weight, np.array([head.bias, head.penalty]))
-    return (*(array.tobytes() for array in arrays), repr(rounds).encode())
+    arrays = (looks.image, looks.score, looks.evidence, looks.block)
+    tensors, words = load_tensors(study.model_path(f"head-{last:03d}"))  # in the file their order is left to chance
+    head = [tensors[name].tobytes() for name in sorted(tensors)]
+    return (*(array.tobytes() for array in arrays), *head, repr((sorted(words.items()), rounds)).encode())
 
 
 def _phase(folder: Path, stored: int) -> str:

@@ -5,15 +5,18 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from brainloop._types import Progress, no_progress
-from brainloop.classifier.head import Projection, train_head
-from brainloop.classifier.query import least_confident, unsure_share
+from brainloop.classifier.query import unsure_share
+from brainloop.classifier.system import SYSTEMS
 from brainloop.evidence import add_up
-from brainloop.presentation.composition import compose
+from brainloop.loop import learn, plan
+from brainloop.settings import Settings
 
 __all__ = ["bench_rounds"]
+
+TIMED = ("brainloop", "talk")
+LOOKS = (200, 400, 800, 1600)
 
 
 def bench_rounds(
@@ -36,36 +39,44 @@ def bench_rounds(
     Returns
     -------
     dict
-        Ready for JSON: seconds by rule and number of looks, and the projection's, which comes once a study.
+        Ready for JSON: seconds by system and number of looks, ``start`` for the first round's plan; and the
+        seconds that its features take, once a study.
     """
     rng = np.random.default_rng(seed)
     truth = rng.random(pool) < 0.12
     spectrum = np.arange(1, width + 1) ** -0.5
-    embeddings = (
-        rng.normal(size=(pool, width)) * spectrum + truth[:, None] * rng.normal(size=width) * spectrum / 3
-    ).astype(np.float32)
-    start = perf_counter()
-    projection = Projection.fit(embeddings)
-    projection_s = perf_counter() - start
+    direction = rng.normal(size=width)
+    embeddings = np.empty((pool, width), dtype=np.float32)
+    for start in range(0, pool, 10_000):  # in pieces: in one, the random numbers would take twice the memory
+        part = slice(start, start + 10_000)
+        noise = rng.normal(size=embeddings[part].shape)
+        embeddings[part] = noise * spectrum + truth[part, None] * direction * spectrum / 3
+    settings = Settings("nowhere", "target", observer="own", compose=True, seed=seed)
     d = 1.4657  # the separation of two unit Gaussians with an AUC of .85
-    seconds: dict[str, dict[str, float]] = {}
-    runs, total = 0, 2 * 4 * repeats
-    for rule in ("posterior", "talk"):
-        seconds[rule] = {}
-        for looks in (200, 400, 800, 1600):
+    features_s: dict[str, float] = {}
+    round_s: dict[str, dict[str, float]] = {}
+    runs, total = 0, len(TIMED) * len(LOOKS) * repeats
+    for name in TIMED:
+        system = SYSTEMS[name]
+        start_s = perf_counter()
+        features = system.fit_features(embeddings, seed=seed)(embeddings)
+        features_s[name] = round(perf_counter() - start_s, 3)
+        nothing = np.zeros(0, dtype=np.int64)
+        start_s = perf_counter()
+        unknown = learn(system, features, np.zeros(pool), nothing, settings)
+        plan(system, unknown, 1, settings.looks_per_round, settings, 0.2)
+        round_s[name] = {"start": round(perf_counter() - start_s, 3)}
+        for looks in LOOKS:
             shown = rng.integers(0, pool, looks)
             evidence = d * (rng.normal(size=looks) + d * truth[shown]) - d * d / 2
             taken = []
             for _ in range(repeats):
-                start = perf_counter()
-                known = add_up(shown, evidence, pool)
-                seen = np.unique(shown)
-                head = train_head(projection, embeddings[seen], known[seen], rule=rule)
-                asked = head.log_odds(embeddings) + known
-                unsure_share(asked)
-                compose(least_confident(asked, 200, rng), expit(asked), 200, 50, 0.2, rng)
-                taken.append(perf_counter() - start)
+                start_s = perf_counter()
+                belief = learn(system, features, add_up(shown, evidence, pool), np.unique(shown), settings)
+                unsure_share(system.asks_of(belief))
+                plan(system, belief, 2, settings.looks_per_round, settings, 0.2)
+                taken.append(perf_counter() - start_s)
                 runs += 1
                 progress(runs, total)
-            seconds[rule][str(looks)] = round(statistics.median(taken), 3)
-    return {"pool": pool, "width": width, "projection_s": round(projection_s, 3), "round_s": seconds}
+            round_s[name][str(looks)] = round(statistics.median(taken), 3)
+    return {"pool": pool, "width": width, "features_s": features_s, "round_s": round_s}

@@ -1,192 +1,309 @@
-"""The head: a linear classifier on embeddings, trained on evidence, regularised by Laplace evidence."""
+"""The linear head: a linear classifier on features, trained on evidence, with its posterior."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky
-from scipy.optimize import minimize
-from threadpoolctl import threadpool_limits
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.special import expit, softmax
 
+from brainloop._blas import one_thread
 from brainloop._files import load_tensors, save_tensors
 from brainloop._types import FloatArray
-from brainloop.errors import SettingsError
-from brainloop.labels import RULES
+from brainloop.classifier.regularisation import (
+    PENALTIES,
+    Fit,
+    check,
+    choose,
+    clipped,
+    covariance,
+    held_out,
+    log_evidence,
+    prior,
+)
+from brainloop.labels import RULES, Loss
 
-__all__ = ["Head", "Projection", "train_head"]
+__all__ = ["Head", "held_out_loss", "moderated", "train_head"]
 
-PENALTIES = np.geomspace(300.0, 1e-3, 12)
-"""L2 penalties to choose from, strongest first; features have unit mean square norm, so that one grid fits all."""
+TOLERANCE = 1e-12
+"""Newton decrement, nats, at which a minimum is reached: log-odds then stand within about 1e-6 of their posterior's
+standard deviation."""
 
-BIAS_PRIOR = {"posterior": (-1.73, 1.0), "talk": (0.0, 10.0)}
-"""Mean and standard deviation of the bias, nats, by rule. Targets are rare: the likelihood of a few weak responses may
-fall to "there are none", so the posterior rule starts from 15 %, give or take one nat. The talk knows no such prior:
-its own is only so narrow that the evidence is defined."""
-
-
-@dataclass(frozen=True)
-class Projection:
-    """Centred principal components of the pool's embeddings, scaled to unit mean square norm.
-
-    Fitted once a study on the unlabelled pool and never on test images. With 256 components the head's AUC was that of
-    the full 1280 within .002 at 200 to 800 looks (three tasks, four seeds each).
-
-    Parameters
-    ----------
-    mean : array, shape (width,)
-        Mean of the pool's embeddings.
-    components : array, shape (width, n_components)
-        Principal directions, divided by the root mean square norm of the centred pool.
-    """
-
-    mean: FloatArray
-    components: FloatArray
-
-    @classmethod
-    def fit(cls, pool: FloatArray, n_components: int = 256) -> "Projection":
-        """Fit on the pool's embeddings, shape (n_images, width)."""
-        from sklearn.decomposition import PCA
-
-        n_components = min(n_components, *pool.shape)
-        solver = "full" if len(pool) < pool.shape[1] else "covariance_eigh"  # the faster one; both are exact
-        with threadpool_limits(1, "blas"):  # one result, however many cores there are
-            pca = PCA(n_components, svd_solver=solver).fit(pool.astype(np.float64))
-        scale = np.sqrt(pca.explained_variance_.sum()) or 1.0
-        return cls(pca.mean_, np.ascontiguousarray(pca.components_.T / scale))
-
-    def __call__(self, embeddings: FloatArray) -> FloatArray:
-        """Project embeddings, (n, width) -> (n, n_components)."""
-        return np.asarray((embeddings - self.mean) @ self.components)
-
-    def save(self, path: Path) -> None:
-        """Write a safetensors file, whole or not at all."""
-        save_tensors(path, {"mean": self.mean, "components": self.components})
-
-    @classmethod
-    def load(cls, path: Path) -> "Projection":
-        """Read what `save` wrote."""
-        tensors, _ = load_tensors(path)
-        return cls(tensors["mean"], tensors["components"])
+STALE = 0.1
+"""Share of the last decrement that a step must get under, or the curvature is computed anew."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """A linear classifier in the space of the embeddings.
+    """A linear classifier on features, binary or of K classes.
 
     Parameters
     ----------
-    weight : array, shape (width,)
-        Weights on the raw embeddings.
-    bias : float
+    weight : array, shape (d,) or (d, K)
+        Weights on the features.
+    bias : float, or array of shape (K,)
         Offset, nats.
+    covariance : array, shape (p, p), or None
+        Laplace posterior covariance of weights and bias, p = d + 1; class after class for K classes, p = K (d + 1).
+        None under cross-validation, which has no posterior.
     penalty : float
-        The L2 penalty that the evidence chose, on the projected features.
+        The L2 penalty that was chosen.
     log_evidence : float
-        Laplace approximation of the log marginal likelihood at that penalty, nats, up to a constant.
+        Laplace approximation of the log marginal likelihood at that penalty, nats, up to a constant; nan under
+        cross-validation.
     """
 
     weight: FloatArray
-    bias: float
+    bias: float | FloatArray
+    covariance: FloatArray | None
     penalty: float
     log_evidence: float
 
-    def log_odds(self, embeddings: FloatArray) -> FloatArray:
-        """Give the log-odds ``z`` of being a target: (n, width) -> (n,), nats."""
-        # In the embeddings' own precision: in another, the whole pool would be copied.
-        return np.asarray(embeddings @ self.weight.astype(embeddings.dtype) + self.bias)
+    def log_odds(self, features: FloatArray) -> FloatArray:
+        """Give the log-odds of being a target, (n, d) -> (n,) nats; of K classes the logits (n, K)."""
+        # In the features' own precision: in another, the whole pool would be copied.
+        dtype = features.dtype
+        return np.asarray(features @ self.weight.astype(dtype) + np.asarray(self.bias, dtype=dtype))
+
+    def gradients(self, features: FloatArray) -> FloatArray:
+        """Give the derivative of a binary head's log-odds by weights and bias, (n, d) -> (n, d + 1)."""
+        return np.column_stack([features, np.ones(len(features), dtype=features.dtype)])
+
+    def variance(self, features: FloatArray) -> FloatArray:
+        """Give the posterior variance of the log-odds, (n, d) -> (n,) nats squared; zero under cross-validation.
+
+        Of K classes it is that of each logit less the mean of all, (n, K): what all share changes no probability.
+        """
+        if self.covariance is None:
+            return np.zeros_like(self.log_odds(features))
+        size = features.shape[1] + 1
+        n_classes = self.covariance.shape[0] // size
+        centre = np.eye(n_classes) - (1 / n_classes if n_classes > 1 else 0)
+        blocks = self.covariance.reshape(n_classes, size, n_classes, size)
+        blocks = np.einsum("ki,iajb,kj->kab", centre, blocks, centre, optimize=True).astype(features.dtype)
+        variance = np.stack([_quadratic(features, block) for block in blocks], axis=1)
+        return variance if n_classes > 1 else variance[:, 0]
+
+    def probability(self, features: FloatArray) -> FloatArray:
+        """Give calibrated probabilities, (n, d) -> (n,); of K classes (n, K)."""
+        return moderated(self.log_odds(features), self.variance(features))
 
     def save(self, path: Path) -> None:
         """Write a safetensors file, whole or not at all."""
-        numbers = {"bias": self.bias, "penalty": self.penalty, "log_evidence": self.log_evidence}
-        save_tensors(path, {"weight": self.weight}, {name: repr(float(value)) for name, value in numbers.items()})
+        tensors = {"weight": self.weight, "bias": np.atleast_1d(self.bias)}
+        if self.covariance is not None:
+            tensors["covariance"] = self.covariance
+        words = {"penalty": repr(float(self.penalty)), "log_evidence": repr(float(self.log_evidence))}
+        save_tensors(path, tensors, {"head": "linear", **words})
 
     @classmethod
     def load(cls, path: Path) -> "Head":
         """Read what `save` wrote."""
-        tensors, numbers = load_tensors(path)
-        return cls(tensors["weight"], **{name: float(value) for name, value in numbers.items()})
+        tensors, words = load_tensors(path)
+        weight, bias = tensors["weight"], tensors["bias"]
+        return cls(
+            weight,
+            float(bias[0]) if weight.ndim == 1 else bias,
+            tensors.get("covariance"),
+            float(words["penalty"]),
+            float(words["log_evidence"]),
+        )
+
+
+def moderated(log_odds: FloatArray, variance: FloatArray) -> FloatArray:
+    """Average the probability over the posterior of the log-odds, by MacKay's approximation.
+
+    ``sigmoid(z / sqrt(1 + pi v / 8))``, and for logits (n, K), taken about their mean, the softmax of the same.
+
+    References
+    ----------
+    MacKay (1992), "The evidence framework applied to classification networks", Neural Computation 4, section 3.
+    Daxberger et al. (2021), "Laplace redux", NeurIPS 34, for several classes.
+    """
+    if log_odds.ndim == 2:
+        log_odds = log_odds - log_odds.mean(axis=1, keepdims=True)
+    scaled = log_odds / np.sqrt(1 + np.pi / 8 * variance)
+    return np.asarray(softmax(scaled, axis=1) if log_odds.ndim == 2 else expit(scaled))
 
 
 def train_head(
-    projection: Projection,
-    embeddings: FloatArray,
+    features: FloatArray,
     evidence: FloatArray,
     *,
     rule: str = "posterior",
     label_threshold: float = 0.5,
+    regularisation: str = "laplace",
+    seed: int = 0,
 ) -> Head:
     """Train a linear head on the images that were looked at.
 
-    For each penalty of a grid, strongest first, the loss of the rule plus the penalty is minimised (L-BFGS, started
-    where the last ended), and its Laplace evidence
-
-        log p(D | penalty) ~ -loss(w*) - penalty |w*|^2 / 2 + k/2 log penalty - 1/2 log det(A' diag(h) A + penalty I)
-
-    is computed with the loss's true curvature h; the penalty with the highest evidence wins (MacKay 1992, "The evidence
-    framework applied to classification networks", eq. 8; Bishop 2006, eq. 4.137). Deterministic.
-
     Parameters
     ----------
-    projection : Projection
-        The study's projection.
-    embeddings : array, shape (n_images, width)
-        Embeddings of the images that were looked at, one row an image; with none, the head is the prior's.
-    evidence : array, shape (n_images,)
-        Total evidence of each, nats.
-    rule : {"posterior", "talk"}
+    features : array, shape (n_images, d)
+        Features of the images that were looked at, one row an image; with none, the head is the prior's.
+    evidence : array, shape (n_images,) or (n_images, K)
+        Total evidence of each, nats; for K classes, of each class against the rest.
+    rule : {"posterior", "talk", "hard"}
         The loss, see `brainloop.labels`.
     label_threshold : float
-        The talk's THR on the score; used by the rule ``talk`` only.
+        The talk's THR on the score; ``posterior`` has no use for it.
+    regularisation : {"laplace", "cross_validation", "better"}
+        What chooses the penalty, see `brainloop.classifier.regularisation`; ``better`` is whichever of the two has the
+        lower `held_out_loss`.
+    seed : int
+        Of the folds.
 
     Raises
     ------
     SettingsError
-        If the rule is unknown or shapes disagree.
+        If a name is unknown, shapes disagree, or a number is not finite.
     """
-    if rule not in RULES:
-        raise SettingsError(f"rule: expected one of {', '.join(RULES)}; {rule!r} came")
-    if len(evidence) != len(embeddings):
-        raise SettingsError(
-            f"training expects one evidence for each embedding; {len(embeddings)} embeddings and {len(evidence)} came"
-        )
-    options = {"threshold": label_threshold} if rule == "talk" else {}
-    features = np.column_stack([projection(embeddings), np.ones(len(evidence))])
-
+    check(features, evidence, rule, regularisation)
     # Matrices this small are slower on several threads than on one, and many times slower beside other work.
-    with threadpool_limits(1, "blas"):
-        theta, penalty, log_evidence = _search(features, evidence, rule, options)
-    weight = projection.components @ theta[:-1]
-    return Head(weight, float(theta[-1] - projection.mean @ weight), penalty, log_evidence)
+    with one_thread():
+        fit = choose(_Linear(rule, label_threshold), features, evidence, regularisation, seed)
+        spread = covariance(fit)
+    theta = fit.theta.reshape(-1, features.shape[1] + 1)
+    if evidence.ndim == 1:
+        return Head(theta[0, :-1], float(theta[0, -1]), spread, fit.penalty, fit.log_evidence)
+    return Head(np.ascontiguousarray(theta[:, :-1].T), theta[:, -1].copy(), spread, fit.penalty, fit.log_evidence)
 
 
-def _search(
-    features: FloatArray, evidence: FloatArray, rule: str, options: dict[str, float]
-) -> tuple[FloatArray, float, float]:
-    """Find the weights (bias last), the penalty and the log evidence where that is highest."""
-    mean = np.zeros(features.shape[1])
-    mean[-1], bias_sd = BIAS_PRIOR[rule]
-    theta = mean
-    best: tuple[FloatArray, float, float] | None = None
-    for penalty in PENALTIES:
-        penalties = np.full(theta.size, penalty)
-        penalties[-1] = bias_sd**-2
+def held_out_loss(
+    features: FloatArray,
+    evidence: FloatArray,
+    *,
+    rule: str = "posterior",
+    label_threshold: float = 0.5,
+    regularisation: str = "laplace",
+    seed: int = 0,
+) -> float:
+    """Measure what training loses on images held out: the rule's mean loss over five folds, nats an image.
 
-        def objective(theta: FloatArray, penalties: FloatArray = penalties) -> tuple[float, FloatArray]:
-            loss = RULES[rule](features @ theta, evidence, **options)
-            pull = penalties * (theta - mean)
-            return float(loss.value.sum() + 0.5 * pull @ (theta - mean)), features.T @ loss.gradient + pull
+    The penalty is chosen within the training folds each time, so that losses under ``laplace`` and under
+    ``cross_validation`` compare; those of two rules do not. Arguments and errors as in `train_head`.
+    """
+    check(features, evidence, rule, regularisation)
+    with one_thread():
+        return held_out(_Linear(rule, label_threshold), features, evidence, regularisation, seed)
 
-        found = minimize(objective, theta, jac=True, method="L-BFGS-B", options={"maxiter": 200})
-        theta = found.x
-        curvature = RULES[rule](features @ theta, evidence, **options).curvature
-        hessian = (features.T * curvature) @ features + np.diag(penalties)
-        try:
-            half_log_det = np.log(np.diag(cholesky(hessian))).sum()
-        except LinAlgError:
-            continue  # not a strict minimum: no Gaussian stands here, so this penalty has no evidence
-        log_evidence = float(-found.fun + 0.5 * np.log(penalties).sum() - half_log_det)
-        if best is None or log_evidence > best[2]:
-            best = (theta.copy(), float(penalty), log_evidence)
-    if best is None:
-        raise SettingsError("training found no penalty with a proper minimum; is the evidence finite?")
-    return best
+
+@dataclass(frozen=True)
+class _Linear:
+    """Logits ``design @ theta``, one column of weights, bias last, for each class; theta holds class after class."""
+
+    rule: str
+    threshold: float
+
+    def path(self, features: FloatArray, evidence: FloatArray, *, laplace: bool) -> Iterator[Fit]:
+        design = np.column_stack([features, np.ones(len(features))]).astype(np.float64, copy=False)
+        centre = np.zeros((1 if evidence.ndim == 1 else evidence.shape[1], design.shape[1]))
+        precision = np.zeros_like(centre)
+        centre[:, -1], precision[:, -1] = prior(self.rule, evidence)
+        shape, centre = centre.shape, centre.ravel()
+
+        def at(theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+            loss = self._loss(theta, design, evidence)
+            pull = precision.ravel() * (theta - centre)
+            slope = loss.gradient.reshape(-1, shape[0]).T @ design  # (n_classes, d + 1)
+            value = float(loss.value.sum() + 0.5 * pull @ (theta - centre))
+            return value, slope.ravel() + pull, loss.curvature
+
+        theta = centre
+        gram = _gram(design, at(theta)[2])
+        for penalty in PENALTIES:
+            precision[:, :-1] = penalty
+            theta, value, curvature, gram = _minimise(at, design, theta, gram, precision.ravel())
+            if not laplace:
+                yield Fit(theta, float(penalty), np.nan, None)
+                continue
+            gram = _gram(design, curvature)
+            hessian = gram + np.diag(precision.ravel())
+            yield Fit(theta, float(penalty), log_evidence(value, precision, hessian), hessian)
+
+    def loss(self, theta: FloatArray, features: FloatArray, evidence: FloatArray) -> float:
+        design = np.column_stack([features, np.ones(len(features))])
+        return float(self._loss(theta, design, evidence).value.sum())
+
+    def _loss(self, theta: FloatArray, design: FloatArray, evidence: FloatArray) -> Loss:
+        logits = design @ theta.reshape(-1, design.shape[1]).T
+        return RULES[self.rule](logits if evidence.ndim == 2 else logits[:, 0], evidence, self.threshold)
+
+
+def _minimise(
+    at: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]],
+    design: FloatArray,
+    theta: FloatArray,
+    gram: FloatArray,
+    precision: FloatArray,
+) -> tuple[FloatArray, float, FloatArray, FloatArray]:
+    """Minimise by Newton's method with backtracking, from `theta` and the loss's Hessian `gram` as it was nearby.
+
+    The Hessian is computed anew only where steps with the old one gain little (Shamanskii's method: Kelley 1995,
+    "Iterative methods for linear and nonlinear equations", section 5.4). Where it is not positive definite, as it may
+    be under a loss that is not convex, that of the clipped curvature still leads down.
+
+    Returns
+    -------
+    theta, value, curvature, gram
+        The minimum, the objective and the images' curvatures there, and the last Hessian of the loss.
+    """
+    value, slope, curvature = at(theta)
+    fresh, last = False, np.inf
+    factor = _factor(gram, precision)
+    for _ in range(500):  # a guard only: of 7,735 fits none took more than 42 evaluations
+        step = None if factor is None else cho_solve(factor, slope, check_finite=False)
+        decrement = np.inf if step is None else float(slope @ step)
+        if decrement < TOLERANCE:
+            break
+        if step is None or (not fresh and decrement > STALE * last):
+            gram = _gram(design, curvature)
+            factor = _factor(gram, precision)
+            if factor is None:
+                gram = _gram(design, clipped(curvature))
+                factor = _factor(gram, precision)
+            fresh, last = True, np.inf
+            continue
+        length = 1.0
+        while True:
+            new = at(theta - length * step)
+            # The last term is what rounding may do to a sum near its minimum.
+            if new[0] <= value - 1e-4 * length * decrement + 1e-13 * abs(value):
+                break
+            length /= 2
+            if length < 1e-8:
+                return theta, value, curvature, gram  # rounding, not the slope, decides here
+        theta = theta - length * step
+        value, slope, curvature = new
+        fresh, last = False, decrement if length == 1 else 0.0  # after a short step the curvature has changed
+    return theta, value, curvature, gram
+
+
+def _factor(gram: FloatArray, precision: FloatArray) -> tuple[FloatArray, bool] | None:
+    hessian = gram.copy()
+    hessian.flat[:: len(hessian) + 1] += precision
+    try:
+        factor, lower = cho_factor(hessian, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        return None
+    return factor, lower
+
+
+def _gram(design: FloatArray, curvature: FloatArray) -> FloatArray:
+    """Sum the loss's curvature over images in the parameters: (p, p), class after class."""
+    if curvature.ndim == 1:
+        return np.asarray((design.T * curvature) @ design)
+    n_classes, size = curvature.shape[1], design.shape[1]
+    gram = np.empty((n_classes, size, n_classes, size))
+    for k in range(n_classes):
+        for j in range(k + 1):
+            gram[k, :, j] = gram[j, :, k] = (design.T * curvature[:, k, j]) @ design
+    return gram.reshape(n_classes * size, n_classes * size)
+
+
+def _quadratic(features: FloatArray, matrix: FloatArray) -> FloatArray:
+    """Give ``a' M a`` for every row `a` of the features with a one beside it: (n, d), (d + 1, d + 1) -> (n,)."""
+    inner, cross, corner = matrix[:-1, :-1], matrix[:-1, -1], matrix[-1, -1]
+    value = np.einsum("nd,nd->n", features @ inner + 2 * cross, features) + corner
+    return np.asarray(np.maximum(value, 0))

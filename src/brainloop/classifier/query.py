@@ -1,13 +1,75 @@
-"""Query and convergence: which images to show next, and when to stop. Pure functions of arrays and a seed."""
+"""Query and convergence: which images to show next, and when to stop. Pure functions of arrays and a seed.
 
-from collections.abc import Sequence
+A *query* is one function ``(belief, n, rng, threshold) -> images``: `QUERIES` lists them, and a new one is added there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import expit
 
 from brainloop._types import FloatArray, IntArray
+from brainloop.classifier.heads import AnyHead
+from brainloop.errors import SettingsError
 
-__all__ = ["confidence", "has_converged", "knows_a_target", "least_confident", "random_images", "unsure_share"]
+__all__ = [
+    "QUERIES",
+    "Belief",
+    "Query",
+    "confidence",
+    "has_converged",
+    "k_means",
+    "knows_a_target",
+    "least_certain",
+    "least_confident",
+    "random_images",
+    "unsure_share",
+    "variance_reduction",
+]
+
+TOLD = 0.25
+"""What a look tells, as a share of what the image's true label would: about what a good decoder's response does, and
+more than a poor one's; on the design tasks it mattered little."""
+
+CLUSTERED = 20_000
+"""Images that the clusters of the start are found among, at most."""
+
+CANDIDATES = 2_000
+"""Images among which looks are weighed one against the other; the promise of the others is less to begin with."""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is known of each image of the pool.
+
+    Parameters
+    ----------
+    features : array, shape (n_pool, n_features)
+        Of the pool.
+    head : Head
+        The classifier.
+    evidence : array, shape (n_pool,)
+        The total evidence ``L``, nats; 0 for an image that nobody looked at.
+    """
+
+    features: FloatArray
+    head: AnyHead
+    evidence: FloatArray
+
+    @cached_property
+    def log_odds(self) -> FloatArray:
+        """The classifier's ``z``, shape (n_pool,), nats."""
+        return self.head.log_odds(self.features)
+
+    @property
+    def posterior(self) -> FloatArray:
+        """Log-odds of classifier and evidence together, ``z + L``, shape (n_pool,), nats."""
+        return self.log_odds + self.evidence
+
+
+Query = Callable[[Belief, int, np.random.Generator, float | None], IntArray]
 
 
 def confidence(log_odds: FloatArray) -> FloatArray:
@@ -32,15 +94,13 @@ def knows_a_target(log_odds: FloatArray, threshold: float = 0.9) -> bool:
     return bool((expit(log_odds) >= threshold).any())
 
 
-def least_confident(
-    log_odds: FloatArray, n: int, rng: np.random.Generator, *, threshold: float | None = 0.9
-) -> IntArray:
-    """Choose the images that the classifier is least sure of, as the talk has it.
+def least_confident(belief: Belief, n: int, rng: np.random.Generator, threshold: float | None = None) -> IntArray:
+    """Choose the images that the classifier is least sure of, as the talk has it: by ``z``.
 
     Parameters
     ----------
-    log_odds : array, shape (n_images,)
-        Log-odds of every image of the pool: ``z`` as in the talk, or ``z + L`` to count what the person said.
+    belief : Belief
+        What is known.
     n : int
         How many images at most.
     rng : numpy.random.Generator
@@ -51,16 +111,110 @@ def least_confident(
     Returns
     -------
     array of int, shape (at most n,)
-        Indices of images, least sure first. Images that were shown before may come again.
+        Indices of images, least sure first. Images that were shown before may come again, and do for as long as the
+        classifier does not believe the answer.
     """
+    return _least(belief.log_odds, n, rng, threshold)
+
+
+def least_certain(belief: Belief, n: int, rng: np.random.Generator, threshold: float | None = None) -> IntArray:
+    """Choose the images of which classifier and person together are least sure: by ``z + L``; see `least_confident`.
+
+    An image comes again only while what the person said of it, together with the classifier, settles nothing.
+    """
+    return _least(belief.posterior, n, rng, threshold)
+
+
+def variance_reduction(belief: Belief, n: int, rng: np.random.Generator, threshold: float | None = None) -> IntArray:
+    """Choose the images whose answers should make the classifier surest of the whole pool.
+
+    The head's Laplace posterior says how far the log-odds of any two images vary together. A look at image i, of which
+    classifier and person together say ``q = sigmoid(z + L)``, is taken to tell as much of its log-odds as a share
+    `TOLD` of its true label would: a Fisher information of ``TOLD q (1 - q)``. Images are chosen one after the other,
+    each for the fall in the pool's variance, summed with the weights ``p (1 - p)``, ``p = sigmoid(z)``, that its look
+    promises beside those already chosen; so no two ask the same. Other parameters as in `least_confident`; the head
+    must have a posterior.
+
+    References
+    ----------
+    Cohn, Ghahramani and Jordan (1996), "Active learning with statistical models", J. Artif. Intell. Res. 4.
+    Yu, Bi and Tresp (2006), "Active learning via transductive experimental design", ICML.
+    """
+    covariance = belief.head.covariance
+    if covariance is None:
+        raise SettingsError("this query needs a head with a posterior: regularisation 'laplace'; another one came")
+    gradients = belief.head.gradients(belief.features).astype(np.float64)
+    q, p = expit(belief.posterior), expit(belief.log_odds)
+    told = TOLD * q * (1 - q)
+    if threshold is not None:
+        told[confidence(belief.posterior) >= threshold] = 0
+    pool = (gradients.T * (p * (1 - p))) @ gradients
+    reach = _quadratic(gradients, covariance @ pool @ covariance)
+    variance = _quadratic(gradients, covariance)
+    promise = told * reach / (1 + told * variance)
+    likely = np.lexsort((rng.random(promise.size), -promise))[:CANDIDATES]
+    likely = likely[told[likely] > 0]
+
+    gradients, told, reach, variance = gradients[likely], told[likely], reach[likely], variance[likely]
+    spread = gradients @ covariance
+    free = np.ones(likely.size, dtype=bool)
+    chosen: list[int] = []
+    while len(chosen) < min(n, likely.size):
+        best = int(np.argmax(np.where(free, told * reach / (1 + told * variance), -1)))
+        free[best] = False
+        chosen.append(best)
+        # What that look would leave of the covariance (Sherman and Morrison), and of all that follows from it.
+        step, shrink = spread[best].copy(), told[best] / (1 + told[best] * variance[best])
+        shared, rest = gradients @ step, pool @ step
+        reach -= shrink * shared * (2 * (spread @ rest) - shrink * (step @ rest) * shared)
+        variance -= shrink * shared**2
+        spread -= shrink * np.outer(shared, step)
+    return np.asarray(likely[chosen])
+
+
+def random_images(belief: Belief, n: int, rng: np.random.Generator, _threshold: float | None = None) -> IntArray:
+    """Choose images at random, none twice, those that nobody looked at first; confidence does not matter."""
+    order = rng.permutation(belief.evidence.size)
+    return order[np.argsort(belief.evidence[order] != 0, kind="stable")][:n]
+
+
+def k_means(belief: Belief, n: int, rng: np.random.Generator, _threshold: float | None = None) -> IntArray:
+    """Choose the images nearest to the centres of ``n`` clusters of the pool's features: it covers the pool.
+
+    References
+    ----------
+    Arthur and Vassilvitskii (2007), "k-means++: the advantages of careful seeding".
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import pairwise_distances_argmin
+
+    n = min(n, len(belief.features))
+    part = belief.features[rng.permutation(len(belief.features))[:CLUSTERED]]
+    means = KMeans(n, n_init=1, max_iter=20, random_state=int(rng.integers(2**31))).fit(part)
+    nearest = np.unique(pairwise_distances_argmin(means.cluster_centers_, belief.features))
+    # Two centres may share their nearest image: others at random take the places that are left.
+    others = np.setdiff1d(rng.permutation(len(belief.features)), nearest)
+    return np.concatenate([nearest, rng.permutation(others)[: n - nearest.size]])
+
+
+def _quadratic(gradients: FloatArray, matrix: FloatArray) -> FloatArray:
+    return np.asarray(np.einsum("ij,ij->i", gradients @ matrix, gradients))
+
+
+def _least(log_odds: FloatArray, n: int, rng: np.random.Generator, threshold: float | None) -> IntArray:
     certainty = confidence(log_odds)
     order = np.lexsort((rng.random(certainty.size), certainty))
     return order[: n if threshold is None else min(n, int((certainty < threshold).sum()))]
 
 
-def random_images(n_images: int, n: int, rng: np.random.Generator) -> IntArray:
-    """Choose images at random, none twice: the first round, when there is no classifier yet."""
-    return rng.permutation(n_images)[:n]
+QUERIES: dict[str, Query] = {
+    "least_confident": least_confident,
+    "least_certain": least_certain,
+    "variance_reduction": variance_reduction,
+    "random": random_images,
+    "k_means": k_means,
+}
+"""Every query, by the name that a system uses."""
 
 
 def unsure_share(log_odds: FloatArray, threshold: float = 0.9) -> float:

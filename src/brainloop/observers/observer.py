@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from brainloop._types import FloatArray, Progress, no_progress
-from brainloop.classifier.head import Projection
+from brainloop.classifier.features import Projection
+from brainloop.classifier.system import SYSTEMS
 from brainloop.eeg.erp import ERP
 from brainloop.errors import SettingsError, StudyError
 from brainloop.presentation.block import Block, Response
@@ -44,7 +45,7 @@ class Observer(Protocol):
         ...
 
 
-def make_observer(study: Study, data: StudyData, projection: Projection, progress: Progress = no_progress) -> Observer:
+def make_observer(study: Study, data: StudyData, progress: Progress = no_progress) -> Observer:
     """Make the observer that a study's settings name.
 
     Parameters
@@ -53,8 +54,6 @@ def make_observer(study: Study, data: StudyData, projection: Projection, progres
         The study.
     data : StudyData
         Its pool, with the truth.
-    projection : Projection
-        Of the pool, to tell hard images from easy ones.
     progress : Progress
         Called with (recordings decoded, recordings).
 
@@ -65,7 +64,9 @@ def make_observer(study: Study, data: StudyData, projection: Projection, progres
     RecordingError, DecoderError
         If a recording cannot be used.
     """
+    from brainloop.observers.answers import decode
     from brainloop.observers.hardness import hardness
+    from brainloop.observers.oracle import Oracle
     from brainloop.observers.replay import Replay
     from brainloop.observers.simulated import Simulated
 
@@ -76,16 +77,17 @@ def make_observer(study: Study, data: StudyData, projection: Projection, progres
         raise StudyError(
             f"a {settings.observer} observer needs class folders; {settings.images} has none for {settings.target!r}"
         )
+    if SYSTEMS[settings.system].told_truth:
+        return Oracle(data.truth, soa=settings.soa or 0.2)
     hard: FloatArray | None = None
     if settings.difficulty > 0:
-        hard = hardness(projection(data.pool), data.truth, seed=settings.seed)
-    common: dict[str, Any] = {
-        "hardness": hard, "difficulty": settings.difficulty, "decoder": settings.decoder,
-        "calibration": settings.calibration, "seed": settings.seed,
-    }  # fmt: skip
+        # In the linear projection, whatever the head: an image is as hard for one system as for another.
+        hard = hardness(Projection.fit(data.pool)(data.pool), data.truth, seed=settings.seed)
+    how: dict[str, Any] = {"decoder": settings.decoder, "calibration": settings.calibration}
+    draws: dict[str, Any] = {"hardness": hard, "difficulty": settings.difficulty, "seed": settings.seed}
     if settings.observer == "simulated":
-        return Simulated(data.truth, soa=settings.soa or 0.2, **common)
+        return Simulated(data.truth, soa=settings.soa or 0.2, **how, **draws)
     from brainloop.eeg.recordings import read_recordings
 
     recordings = read_recordings(settings.recordings, target=settings.target_event, nontarget=settings.nontarget_event)
-    return Replay(recordings, data.truth, progress=progress, **common)
+    return Replay(decode(recordings, **how, progress=progress), data.truth, **draws)

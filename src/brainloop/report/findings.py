@@ -8,10 +8,11 @@ import numpy as np
 
 from brainloop._types import BoolArray, FloatArray, IntArray
 from brainloop.classifier.measure import auc_interval
+from brainloop.classifier.query import Belief
+from brainloop.classifier.system import SYSTEMS
 from brainloop.eeg.erp import ERP
 from brainloop.errors import StudyError
 from brainloop.evidence import add_up
-from brainloop.loop import Belief
 from brainloop.settings import Settings
 from brainloop.store import Looks, PoolImage, Round
 from brainloop.study import Study
@@ -55,6 +56,8 @@ class Findings:
         Whether each is a target, where truth is known.
     belief : Belief
         What is known of each image of the pool.
+    asked : array, shape (n_pool,)
+        The log-odds by which the study's system asks, nats.
     times_seen : array of int, shape (n_pool,)
         Looks at each image.
     times_answered : array of int, shape (n_pool,)
@@ -81,6 +84,7 @@ class Findings:
     truth: BoolArray | None
     test_truth: BoolArray | None
     belief: Belief
+    asked: FloatArray
     times_seen: IntArray
     times_answered: IntArray
     test_log_odds: FloatArray
@@ -162,6 +166,7 @@ def find(study: Study) -> Findings:
             f"brainloop run {study.folder}"
         )
     data, head = study.data(), study.head()
+    features, test = study.features(data)
     images = study.store.images()
     by_id = {image.id: image for image in images}
     every = study.store.looks()
@@ -170,8 +175,7 @@ def find(study: Study) -> Findings:
     there = np.isin(looks.image, data.ids)
     index = data.index(looks.image[there])
     usable = np.array([reason is None for reason in looks.rejected], dtype=bool)
-    log_odds = head.log_odds(data.pool)
-    evidence = add_up(index, looks.evidence[there], data.ids.size)
+    belief = Belief(features, head, add_up(index, looks.evidence[there], data.ids.size))
     target = study.settings.target
     shown = np.array([by_id[number].label == target for number in looks.image], dtype=bool)
     return Findings(
@@ -184,10 +188,11 @@ def find(study: Study) -> Findings:
         test=[image for image in images if image.part == "test"],
         truth=data.truth,
         test_truth=data.test_truth,
-        belief=Belief(log_odds, evidence, log_odds if study.settings.rule == "talk" else log_odds + evidence),
+        belief=belief,
+        asked=SYSTEMS[study.settings.system].asks_of(belief),
         times_seen=np.bincount(index, minlength=data.ids.size),
         times_answered=np.bincount(index[usable[there]], minlength=data.ids.size),
-        test_log_odds=head.log_odds(data.test) if len(data.test) else np.zeros(0),
+        test_log_odds=head.log_odds(test) if len(data.test) else np.zeros(0),
         observer=study.store.fact("observer") or {},
         versions=study.store.fact("versions") or {},
         erps=study.erps(),

@@ -55,11 +55,11 @@ def choose(findings: Findings, n: int = N_TILES) -> dict[str, Gallery]:
     Returns
     -------
     dict of Gallery
-        ``targets``, ``nontargets``, ``unsure``: of the pool, by the log-odds that the study asks by (``belief.asked``).
+        ``targets``, ``nontargets``, ``unsure``: of the pool, by the log-odds it asks by (``findings.asked``).
         Where truth is known ``mistakes``, the surest of the pool that are wrong, and ``test_mistakes``, the same of the
         images never shown, by the classifier alone.
     """
-    asked, everything = findings.belief.asked, np.arange(len(findings.pool))
+    asked, everything = findings.asked, np.arange(len(findings.pool))
     galleries = {
         "targets": _pool(findings, "targets", _first(np.flatnonzero(asked > 0), -asked), n),
         "nontargets": _pool(findings, "nontargets", _first(np.flatnonzero(asked < 0), asked), n),
@@ -113,7 +113,7 @@ def _wrong(log_odds: FloatArray, truth: BoolArray) -> IntArray:
 def _pool(findings: Findings, name: str, order: Sequence[int] | IntArray, n: int) -> Gallery:
     tiles = [
         Tile(
-            findings.pool[k], float(findings.belief.asked[k]),
+            findings.pool[k], float(findings.asked[k]),
             None if findings.truth is None else bool(findings.truth[k]),
             float(findings.belief.evidence[k]), int(findings.times_seen[k]),
         )

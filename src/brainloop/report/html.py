@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from brainloop._files import write_whole
 from brainloop._types import Progress, no_progress
+from brainloop.classifier.system import SYSTEMS
 from brainloop.labels import soft_labels
 from brainloop.report import figures
 from brainloop.report.findings import Findings, find
@@ -60,6 +61,7 @@ def render(study: Study, progress: Progress = no_progress) -> str:
     environment.globals["number"] = _number
     return environment.from_string((here / "template.html.j2").read_text(encoding="utf-8")).render(
         f=findings,
+        system=SYSTEMS[findings.settings.system],
         style=(here / "style.css").read_text(encoding="utf-8"),
         figures=_figures(findings),
         talk=figures.TALK,
