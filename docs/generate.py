@@ -216,8 +216,22 @@ def headline() -> str:
         f"{talk['settings']['seeds'][0]}, {talk['settings']['prevalence']:.0%} targets, no fillers; ± is the SD "
         "between seeds, and one standard error for a gain."
     )
+    last = talk["checkpoints"][-1]
+    by_task = [
+        f"with {person} "
+        + ", ".join(
+            f"{row['task']} {_gain(row['systems']['brainloop'], -1)}"
+            for row in talk["by"]
+            if row["recording"] == person
+        )
+        for person in (POOR, GOOD)
+    ]
+    tasks = (
+        f"By task, the gain at {last} looks is, {'; '.join(by_task)}. A task's error is that between seeds. The "
+        "error of the mean is that between tasks, which is the larger, as the gain depends on how hard the task is."
+    )
     command = f"```console\n$ {talk['command']}\n```"
-    return "\n".join([about, "", *rows, "", command])
+    return "\n".join([about, "", *rows, "", tasks, "", command])
 
 
 def gains() -> str:

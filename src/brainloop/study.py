@@ -32,7 +32,7 @@ from brainloop.images.pool import Image, Pool, scan
 from brainloop.settings import CHANGEABLE, Settings
 from brainloop.store import PoolImage, Store
 
-__all__ = ["Study", "StudyData"]
+__all__ = ["Study", "StudyData", "split"]
 
 
 @dataclass(frozen=True)
@@ -305,6 +305,32 @@ class Study:
         return np.array([image.label == self.settings.target for image in images], dtype=bool)
 
 
+def split(truth: BoolArray, settings: Settings) -> tuple[IntArray, IntArray]:
+    """Thin one class out to the prevalence and set a stratified test part aside, by the seed.
+
+    Parameters
+    ----------
+    truth : array of bool, shape (n_images,)
+        Whether each is a target.
+    settings : Settings
+        Prevalence, test share and seed.
+
+    Returns
+    -------
+    pool, test : array of int
+        Indices, rising.
+    """
+    rng = np.random.default_rng([settings.seed, 0])
+    targets, others = rng.permutation(np.flatnonzero(truth)), rng.permutation(np.flatnonzero(~truth))
+    if settings.prevalence is not None:
+        odds = settings.prevalence / (1 - settings.prevalence)
+        n_targets, n_others = round(others.size * odds), round(targets.size / odds)
+        targets, others = targets[:n_targets], others[:n_others]
+    test = [members[: round(members.size * settings.test_share)] for members in (targets, others)]
+    pool = [members[round(members.size * settings.test_share) :] for members in (targets, others)]
+    return np.sort(np.concatenate(pool)), np.sort(np.concatenate(test))
+
+
 def _with_whole_paths(settings: Settings) -> Settings:
     """Resolve paths, so that a study goes on from whatever folder it is started in."""
     return replace(
@@ -328,19 +354,9 @@ def _assign_parts(pool: Pool, settings: Settings) -> list[PoolImage]:
             f"a {settings.observer} observer needs the truth: expected a class folder {settings.target!r} and others "
             f"below {settings.images}; class folders there are: {there}"
         )
-    rng = np.random.default_rng([settings.seed, 0])
-    kept = {
-        True: rng.permutation(np.flatnonzero(is_target)),
-        False: rng.permutation(np.flatnonzero(~is_target)),
-    }
-    if settings.prevalence is not None:
-        odds = settings.prevalence / (1 - settings.prevalence)
-        n_target = min(kept[True].size, round(kept[False].size * odds))
-        n_other = min(kept[False].size, round(kept[True].size / odds))
-        part[kept[True][n_target:]] = part[kept[False][n_other:]] = "aside"
-        kept = {True: kept[True][:n_target], False: kept[False][:n_other]}
-    for members in kept.values():
-        part[members[: round(members.size * settings.test_share)]] = "test"
+    shown, never_shown = split(is_target, settings)
+    part[:] = "aside"
+    part[shown], part[never_shown] = "pool", "test"
     return [PoolImage(number, *_facts(image), str(part[number])) for number, image in enumerate(pool.images)]
 
 

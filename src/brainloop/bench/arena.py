@@ -29,8 +29,9 @@ from brainloop.observers.replay import Replay
 from brainloop.presentation.block import Block
 from brainloop.rehearsal import Task, rehearse
 from brainloop.settings import Settings
+from brainloop.study import split
 
-__all__ = ["Arena", "Cell", "Course", "Measure", "Photographs", "measure", "split"]
+__all__ = ["Arena", "Cell", "Course", "Measure", "Photographs", "measure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,32 +184,6 @@ class Cell:
         evidence[images] = [response.evidence for response in responses]
         belief = learn(system, features, evidence, np.sort(images[usable]), self.settings)
         return float(roc_auc_score(self.task.test_truth, belief.head.log_odds(test)))
-
-
-def split(truth: BoolArray, settings: Settings) -> tuple[IntArray, IntArray]:
-    """Thin one class out to the prevalence and set a stratified test part aside, as a study with that seed does.
-
-    Parameters
-    ----------
-    truth : array of bool, shape (n_images,)
-        Whether each is a target.
-    settings : Settings
-        Prevalence, test share and seed.
-
-    Returns
-    -------
-    pool, test : array of int
-        Indices, rising.
-    """
-    rng = np.random.default_rng([settings.seed, 0])
-    targets, others = rng.permutation(np.flatnonzero(truth)), rng.permutation(np.flatnonzero(~truth))
-    if settings.prevalence is not None:
-        odds = settings.prevalence / (1 - settings.prevalence)
-        n_targets, n_others = round(others.size * odds), round(targets.size / odds)
-        targets, others = targets[:n_targets], others[:n_others]
-    test = [members[: round(members.size * settings.test_share)] for members in (targets, others)]
-    pool = [members[round(members.size * settings.test_share) :] for members in (targets, others)]
-    return np.sort(np.concatenate(pool)), np.sort(np.concatenate(test))
 
 
 Measure = Callable[[Cell], Mapping[str, FloatArray]]
