@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib
@@ -288,5 +289,6 @@ def _finish(figure: Figure, labelled: Axes, figures: Results, about: str = "") -
         isinstance(drawn, PolyCollection) for axes in figure.axes for drawn in axes.collections
     ):
         words.append("band: ± 1 SD between seeds")
-    figure.supxlabel("; ".join(filter(None, words)), fontsize=8, color=COLOURS["muted"], x=0.01, ha="left")
+    lines = fill("; ".join(filter(None, words)), int(14 * figure.get_figwidth()))  # characters of 8 points in an inch
+    figure.supxlabel(lines, fontsize=8, color=COLOURS["muted"], x=0.01, ha="left")
     return figure
