@@ -132,4 +132,4 @@ Rule = Callable[[FloatArray, FloatArray, float], Loss]
 """Called with (log_odds, evidence, threshold)."""
 
 RULES: dict[str, Rule] = {"posterior": posterior_loss, "talk": talk_loss, "hard": hard_loss}
-"""The losses that a head can be trained with, by the name that a study's settings use."""
+"""The losses that a head can be trained with, by the name that a system uses."""

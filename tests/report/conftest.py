@@ -108,7 +108,14 @@ def without_test_part(make_study) -> Study:
     return study
 
 
-STUDIES = ("simulated", "replayed", "one_round", "without_truth", "all_rejected", "without_test_part")
+@pytest.fixture(scope="session")
+def told_truth(make_study) -> Study:
+    study = make_study(observer="simulated", system="truth", max_looks=40)
+    list(run(study))
+    return study
+
+
+STUDIES = ("simulated", "replayed", "one_round", "without_truth", "all_rejected", "without_test_part", "told_truth")
 
 
 @pytest.fixture(params=STUDIES)

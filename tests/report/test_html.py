@@ -82,10 +82,18 @@ def test_the_headline_is_the_auc_with_its_interval_looks_and_minutes(simulated, 
     assert f"after {last.looks} looks and {minutes:.1f} minutes, on 30 images that were never shown" in text
 
 
-def test_who_looked_is_said_before_anything_is_claimed(simulated_page, rendered, replayed, one_round):
+def test_who_looked_is_said_before_anything_is_claimed(simulated_page, rendered, replayed, one_round, told_truth):
     assert "The observer is simulated. No person looked" in simulated_page.text
     assert "that person saw other stimuli" in Page(rendered(replayed)).text
     assert "handed in by a program" in Page(rendered(one_round)).text
+    truth = Page(rendered(told_truth)).text
+    assert "Nobody looked: this study was told the truth." in truth
+    assert "never used to train" not in truth
+
+
+def test_the_page_says_how_the_classifier_learned(simulated_page, rendered, without_test_part):
+    assert "learned and asked in brainloop's way: from the likelihood of the responses" in simulated_page.text
+    assert "learned and asked in the talk's way: from soft labels" in Page(rendered(without_test_part)).text
 
 
 def test_the_talks_points_are_called_context_and_not_a_comparison(simulated_page):

@@ -178,7 +178,7 @@ FeatureMap = Projection | Nystroem
 """From embeddings (n, width) to features (n, n_components)."""
 
 FEATURES: dict[str, type[Projection] | type[Nystroem]] = {"linear": Projection, "kernel": Nystroem}
-"""The feature maps, by the name that a study's settings and a saved map use."""
+"""The feature maps, by the name that a head's kind and a saved map use."""
 
 
 def load_features(path: Path) -> FeatureMap:

@@ -1,4 +1,4 @@
-"""The kinds of head, by the names that a study's settings and a saved head use."""
+"""The kinds of head, by the names that systems and saved heads use."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -19,8 +19,10 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
 from scipy.special import expit
 
 from brainloop._types import BoolArray, FloatArray
+from brainloop.classifier.system import SYSTEMS
 from brainloop.eeg.erp import ERP
 from brainloop.errors import StudyError
+from brainloop.settings import Settings
 from brainloop.store import Round
 from brainloop.study import Study
 
@@ -36,13 +38,19 @@ __all__ = [
     "soft_label_figure",
     "svg",
     "unsure_figure",
+    "who_looked",
 ]
 
 TALK = ((200, 4.2, 0.80), (400, 8.7, 0.86), (589, 13.3, 0.88), (718, 17.2, 0.90), (795, 20.6, 0.92))
 """Looks, minutes and AUC of the run that Vaisman (2019), GTC talk S9554, shows: other photographs, another person."""
 
-LABELS = {"replay": "this study, EEG replayed", "simulated": "this study, simulated person", "own": "this study"}
-"""What the AUC curve is called, by observer: a picture travels without its caption."""
+LABELS = {
+    "replay": "this study, EEG replayed",
+    "simulated": "this study, simulated person",
+    "own": "this study",
+    "truth": "this study, told the truth",
+}
+"""What the AUC curve is called, by who looked: a picture travels without its caption."""
 
 # Okabe and Ito (2008), "Color Universal Design": told apart by every colour vision, and in grey by lightness.
 COLOURS = {
@@ -312,11 +320,16 @@ def save_png(study: Study, path: Path, *, dpi: int = 200) -> Path:
             f"expected a finished round with an AUC in {study.folder}, found none; run it with class folders: "
             f"brainloop run {study.folder}"
         )
-    figure = auc_figure(rounds, label=LABELS[str(study.settings.observer)])
+    figure = auc_figure(rounds, label=LABELS[who_looked(study.settings)])
     path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):
         figure.savefig(path, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
     return path
+
+
+def who_looked(settings: Settings) -> str:
+    """Say who answered a study: its observer, or ``truth`` where the system was told."""
+    return "truth" if SYSTEMS[settings.system].told_truth else str(settings.observer)
 
 
 def _figure(size: tuple[float, float]) -> tuple[Figure, Axes]:

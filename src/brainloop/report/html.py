@@ -62,6 +62,7 @@ def render(study: Study, progress: Progress = no_progress) -> str:
     return environment.from_string((here / "template.html.j2").read_text(encoding="utf-8")).render(
         f=findings,
         system=SYSTEMS[findings.settings.system],
+        who=figures.who_looked(findings.settings),
         style=(here / "style.css").read_text(encoding="utf-8"),
         figures=_figures(findings),
         talk=figures.TALK,
@@ -95,7 +96,7 @@ def _figures(findings: Findings) -> dict[str, str]:
     drawn = {}
     rounds, usable = findings.rounds, findings.usable
     if any(round_.auc is not None for round_ in rounds):
-        label = figures.LABELS[str(findings.settings.observer)]
+        label = figures.LABELS[figures.who_looked(findings.settings)]
         points = "; ".join(f"{r.auc:.3f} after {r.looks} looks" for r in rounds if r.auc is not None)
         for over in ("looks", "minutes"):
             description = f"AUC over {over}: {points}. The talk's five points beside it."
