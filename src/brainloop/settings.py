@@ -27,7 +27,7 @@ class Settings:
     """
 
     images: str = _setting("folder of the pool's images")
-    target: str = _setting("what is looked for; a class folder of this name is the truth, from which only the system 'truth' learns")
+    target: str = _setting("what is looked for; a class folder of this name is the truth, told only to system 'truth'")
     backbone: str = _setting("'builtin', an ONNX file or folder, a hub repository, or 'timm:NAME'", "builtin")
     backbone_output: str | None = _setting("output of the backbone; its features where left out", None)
     precision: Literal["float32", "float16"] = _setting("of embeddings on disk; float16 halves them", "float32")
