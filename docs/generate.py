@@ -184,6 +184,11 @@ def _talk_rows(found: dict[str, Any]) -> list[str]:
             "| gain of `brainloop` over `talk` at difficulty 1, five checkpoints, three tasks, four observers, "
             f"{len(hard['settings']['seeds'])} seeds | {gains} | above -1 SE | `brainloop bench talk --only 9` |"
         )
+        gains = ", ".join(_gain(hard["experiments"]["difficulty"]["poor"], k) for k in range(5))
+        rows.append(
+            f"| the same with the poor observer alone, {POOR}; its error is that between seeds: late, `talk` is ahead "
+            f"| {gains} | | the same |"
+        )
     return rows
 
 
@@ -281,8 +286,15 @@ def keep(name: str, folder: Path) -> None:
     """Keep what the bench of the talk wrote: its figures but for those of single cells, and of the ten the page."""
     figures = json.loads((folder / "talk.json").read_text(encoding="utf-8"))
     figures["command"] = re.sub(r"--out \S+", "--out talk", figures["command"])
-    for experiment in figures["experiments"].values():
-        experiment.pop("by", None)
+    for key, experiment in figures["experiments"].items():
+        cells = experiment.pop("by", [])
+        if key == "difficulty":  # what the mean over observers would hide
+            poor = [cell["series"]["brainloop"] for cell in cells if cell["recording"] == POOR]
+            gains, errors = ([one[what][-1] for one in poor] for what in ("gain", "gain_se"))
+            experiment["poor"] = {
+                "gain": [sum(at) / len(at) for at in zip(*gains, strict=True)],
+                "gain_se": [sum(e * e for e in at) ** 0.5 / len(at) for at in zip(*errors, strict=True)],
+            }
     (FIGURES / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     TALK.mkdir(exist_ok=True)
     if name == "talk":
