@@ -17,7 +17,7 @@ def one_thread() -> AbstractContextManager[Any]:
 
 @cache
 def _controller() -> ThreadpoolController:
-    # Finding the loaded libraries takes 8 ms, as long as training a head: once is enough.
+    # Finding the loaded libraries takes 8 ms, as long as training a head: once is enough, after SciPy's own is loaded.
     import scipy.linalg  # noqa: F401
 
     return ThreadpoolController()

@@ -127,6 +127,7 @@ class Cell:
         self.task = Task(vectors[pool], truth[pool], vectors[test], truth[test], seed=seed)
         self.own = None if photographs.own is None else photographs.own[test]
         self._courses: dict[Any, Course] = {}
+        self._degraded = {0.0: self.answers}
 
     @cached_property
     def hardness(self) -> FloatArray:
@@ -135,8 +136,10 @@ class Cell:
         return hardness(features, self.task.truth, seed=self.settings.seed)
 
     def degraded(self, noise: float) -> Answers:
-        """Give the person's answers by a worse decoder."""
-        return self.answers.degraded(noise, seed=self.settings.seed) if noise else self.answers
+        """Give the person's answers by a worse decoder; each noise is drawn once."""
+        if noise not in self._degraded:
+            self._degraded[noise] = self.answers.degraded(noise, seed=self.settings.seed)
+        return self._degraded[noise]
 
     def replay(self, *, difficulty: float | None = None, noise: float = 0.0) -> Replay:
         """Deal the person's responses anew: one seed, one deal."""
@@ -159,9 +162,9 @@ class Cell:
             Settings in place of the arena's.
         """
         settings = replace(self.settings, **changed)
-        # Who is told the truth does not care how well the person is understood.
-        heard = None if system.told_truth else (settings.difficulty, settings.label_threshold, noise)
-        key = (system, settings.compose, heard)
+        if system.told_truth:  # who does not care how well the person is understood
+            settings, noise = replace(settings, difficulty=0.0, label_threshold=0.5), 0.0
+        key = (system, settings, noise)
         if key not in self._courses:
             rounds = rehearse(
                 system, self.task, self.replay(difficulty=settings.difficulty, noise=noise), settings,

@@ -13,7 +13,7 @@ import numpy as np
 
 from brainloop._types import FloatArray
 from brainloop.bench.arena import Arena, Cell, Measure
-from brainloop.bench.confidence import measure_confidence, summarise_confidence
+from brainloop.bench.confidence import DIFFICULTIES, measure_confidence, summarise_confidence
 from brainloop.bench.statistics import Grid, plain
 from brainloop.bench.viewing_time import measure_time, summarise_time
 from brainloop.classifier.system import SYSTEMS, System
@@ -25,7 +25,6 @@ FIRST_ROUND = 200
 
 SHARES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 NOISE = (0.0, 0.5, 1.0, 2.0, 4.0)
-DIFFICULTIES = (0.0, 0.5, 1.0)
 
 TALK, BRAINLOOP = SYSTEMS["talk"], SYSTEMS["brainloop"]
 
@@ -73,14 +72,14 @@ def _sum_checkpoints(grid: Grid, arena: Arena) -> dict[str, Any]:
 
 
 HEADS = {"talk's head": TALK, "brainloop's head": BRAINLOOP}
-RULES = {"hard": "hard", "talk": TALK.rule, "posterior": "posterior"}
+RULES = ("hard", "talk", "posterior")
 
 
 def _soft_labels(cell: Cell) -> dict[str, FloatArray]:
     rng = np.random.default_rng([cell.settings.seed, 3])
     looked_at = rng.permutation(cell.task.truth.size)[:FIRST_ROUND]
     return {
-        f"{rule}, {whose}": np.array(cell.auc_after(replace(system, rule=RULES[rule]), looked_at))
+        f"{rule}, {whose}": np.array(cell.auc_after(replace(system, rule=rule), looked_at))
         for whose, system in HEADS.items()
         for rule in RULES
     }
