@@ -106,6 +106,18 @@ def test_artefacts_are_rejected_with_their_reason_and_leave_zeros():
     assert not epochs.data[1:].any()
 
 
+@pytest.mark.parametrize("sfreq", [100.0, 500.0])
+def test_a_jump_of_an_electrode_is_a_gradient_at_any_rate(sfreq):
+    times = np.arange(round(10 * sfreq)) / sfreq
+    data = np.random.default_rng(0).normal(0, 2e-6, (2, len(times)))
+    data[0, times >= 6.2] += 450e-6
+    spec = Signal(rate=50.0, tmax=0.5, settle=0.5, max_amplitude=1e-3)
+    assert cut(times, data, np.array([2.0, 6.0, 9.0]), sfreq, spec).rejected == (None, Rejection.GRADIENT, None)
+    slope = np.abs(np.diff(CausalFilter(sfreq, 2, spec)(data), axis=1)).max() * sfreq
+    patient = Signal(rate=50.0, tmax=0.5, settle=0.5, max_amplitude=1e-3, max_gradient=1.01 * slope)
+    assert cut(times, data, np.array([6.0]), sfreq, patient).usable.all()
+
+
 def test_epochs_come_in_the_order_of_the_onsets_given():
     times, data = stream()
     onsets = np.array([6.0, 2.0, 4.0, 2.0])

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from brainloop.eeg.epochs import Rejection, epoch_recording
+from brainloop.eeg.positions import template_positions
 from brainloop.eeg.recordings import read_recordings
 from brainloop.eeg.signal import Signal
 from brainloop.eeg.synthetic import SyntheticWearer
-from brainloop.errors import RecordingError
+from brainloop.errors import RecordingError, SettingsError
 
 WEARER = SyntheticWearer(3)
 ONSETS = 3.0 + 0.2 * np.arange(60)
@@ -186,14 +187,127 @@ def test_a_channel_that_never_changes_is_left_out_and_named(tmp_path):
     raw._data[2] = 1e-5
     recording = only([save(raw, tmp_path / "a.fif")])
     assert recording.dropped == ("Fz",)
+    assert recording.repairs == ("Fz is flat (0.00 uV); left out",)
     assert len(recording.runs[0].data) == 7
 
 
 def test_channels_in_another_order_are_put_in_order(tmp_path):
     save(make_raw(0), tmp_path / "sub-1_run-1_eeg.fif")
     save(make_raw(1).reorder_channels(WEARER.channels[::-1]), tmp_path / "sub-1_run-2_eeg.fif")
-    runs = only([tmp_path]).runs
-    np.testing.assert_allclose(runs[1].data, make_raw(1).get_data(), atol=1e-9)
+    recording = only([tmp_path])
+    np.testing.assert_allclose(recording.runs[1].data, make_raw(1).get_data(), atol=1e-9)
+    assert recording.repairs == (
+        "sub-1_run-2_eeg.fif has its channels in another order than sub-1_run-1_eeg.fif: put in one order",
+    )
+
+
+def test_channels_are_chosen_in_any_order_and_case(tmp_path):
+    path = save(make_raw(), tmp_path / "a.fif")
+    recording = only([path], channels=["OZ", "pz"])
+    assert recording.channels == ("OZ", "pz")
+    np.testing.assert_allclose(recording.runs[0].data, make_raw().get_data()[[6, 4]], atol=1e-9)
+    assert recording.positions.shape == (2, 3)
+
+
+def test_channels_may_be_chosen_that_runs_share(tmp_path):
+    save(make_raw(), tmp_path / "sub-1_run-1_eeg.fif")
+    save(make_raw(1).drop_channels(["Oz"]), tmp_path / "sub-1_run-2_eeg.fif")
+    assert only([tmp_path], channels=["Cz", "Pz"]).channels == ("Cz", "Pz")
+    refused("same EEG channels .* Oz", [tmp_path], channels=["Cz", "Oz"])
+
+
+def test_the_reference_is_subtracted(tmp_path):
+    path = save(make_raw(), tmp_path / "a.fif")
+    data = make_raw().get_data()
+    average = only([path], reference="average")
+    np.testing.assert_allclose(average.runs[0].data, data - data.mean(axis=0), atol=1e-9)
+    named = only([path], reference=["PO7", "PO8"], channels=["Cz", "PO8", "Pz"])
+    assert named.channels == ("Cz", "Pz")
+    np.testing.assert_allclose(named.runs[0].data, data[[3, 4]] - data[[5, 7]].mean(axis=0), atol=1e-9)
+    assert named.dropped == ()
+
+
+def test_positions_are_the_files_else_those_of_the_names(tmp_path):
+    by_name = only([save(make_raw(), tmp_path / "a.fif")]).positions
+    np.testing.assert_array_equal(by_name, template_positions(WEARER.channels))
+    raw = make_raw().set_montage("biosemi64")
+    own = only([save(raw, tmp_path / "b.fif")]).positions
+    np.testing.assert_allclose(own, [channel["loc"][:3] for channel in raw.info["chs"]], atol=1e-6)
+    assert np.abs(own - by_name).max() > 1e-3
+    chosen = only([tmp_path / "b.fif"], montage="standard_1005").positions
+    np.testing.assert_array_equal(chosen, by_name)
+    odd = only([save(make_raw(names=["A", "B", *WEARER.channels[2:]]), tmp_path / "c.fif")]).positions
+    np.testing.assert_array_equal(np.isfinite(odd).all(axis=1), [False] * 2 + [True] * 6)
+
+
+def test_eye_channels_take_blinks_out_of_the_eeg(tmp_path):
+    raw = make_raw(names=["VEOG", "EOG2", *WEARER.channels[2:]], types=["eog", *["eeg"] * 7])
+    blinks = sum(200e-6 * np.exp(-(((raw.times - t) / 0.08) ** 2)) for t in raw.times[-1] * np.arange(1, 15) / 15)
+    raw._data[0] = blinks + 1e-6 * np.random.default_rng(0).normal(size=len(blinks))
+    raw._data[2:] += 0.3 * blinks
+    path = save(raw, tmp_path / "a.fif")
+    recording = only([path])
+    assert recording.channels == WEARER.channels[2:]
+    assert any("EOG2 is an eye channel by its name" in said for said in recording.repairs)
+    assert any("regressed out by VEOG, EOG2" in said for said in recording.repairs)
+    course = blinks - blinks.mean()
+    untouched = only([path], blinks="off")
+    assert untouched.repairs == recording.repairs[:1]
+    shares = [one.runs[0].data @ course / (course @ course) for one in (recording, untouched)]
+    assert np.abs(shares[0]).max() < 0.1
+    assert shares[1].min() > 0.2
+
+
+def test_another_recording_is_prepared_as_the_first_by_the_names_of_its_channels(tmp_path):
+    raw = make_raw()
+    raw._data[2] = 0.0
+    first = only([save(raw, tmp_path / "a.fif")], reference="average")
+    second = save(make_raw(1).reorder_channels(WEARER.channels[::-1]), tmp_path / "b.fif")
+    again = only([second], preparation=first.preparation)
+    assert again.channels == first.channels
+    assert again.repairs == first.repairs
+    data = np.delete(make_raw(1).get_data(), 2, axis=0)
+    np.testing.assert_allclose(again.runs[0].data, data - data.mean(axis=0), atol=1e-9)
+    less = save(make_raw(1).drop_channels(["Cz"]), tmp_path / "c.fif")
+    refused("reads Cz, but the channels there are", [less], preparation=first.preparation)
+    marked = make_raw(1)
+    marked.info["bads"] = ["Pz"]
+    doubtful = only([save(marked, tmp_path / "d.fif")], preparation=first.preparation)
+    assert doubtful.repairs[0] == "Pz is marked bad in d.fif, but the preparation reads it"
+    with pytest.raises(SettingsError, match="beside a preparation"):
+        read_recordings([second], preparation=first.preparation, reference="average")
+
+
+def test_a_recording_is_brought_to_the_channels_of_another(tmp_path):
+    recording = only([save(make_raw(), tmp_path / "a.fif")])
+    picked = recording.pick(["oz", "Cz"])
+    assert picked.channels == picked.preparation.outputs == ("oz", "Cz")
+    np.testing.assert_array_equal(picked.runs[0].data, recording.runs[0].data[[6, 3]])
+    np.testing.assert_array_equal(picked.positions, recording.positions[[6, 3]])
+    raw = make_raw()
+    raw._data[6] = 0.0
+    flat = only([save(raw, tmp_path / "b.fif")])
+    with pytest.raises(RecordingError, match=r"b should have Oz.*Oz is flat \(0.00 uV\); left out"):
+        flat.pick(["Oz", "Cz"])
+
+
+def test_a_channel_without_values_is_left_out_and_spoils_no_other(tmp_path):
+    raw = make_raw()
+    raw._data[6] = np.nan
+    recording = only([save(raw, tmp_path / "a.fif")])
+    assert recording.repairs == ("Oz is without values in 100 % of its time; left out",)
+    assert epoch_recording(recording, Signal()).usable.all()
+    kept = only([tmp_path / "a.fif"], bad_channels="keep")
+    assert set(epoch_recording(kept, Signal()).rejected) == {Rejection.NOT_FINITE}
+
+
+def test_a_sample_without_a_value_rejects_the_epochs_it_touches(tmp_path):
+    raw = make_raw()
+    raw._data[6, 1500] = np.nan
+    trials = epoch_recording(only([save(raw, tmp_path / "a.fif")]), Signal())
+    touched = (trials.onsets <= 6.0) & (trials.onsets + 0.9 > 6.0)
+    assert all(trials.rejected[i] is Rejection.NOT_FINITE for i in np.flatnonzero(touched))
+    assert touched.sum() == (np.array([r is Rejection.NOT_FINITE for r in trials.rejected])).sum() > 0
 
 
 def test_the_same_event_said_twice_counts_once(tmp_path):
@@ -207,6 +321,12 @@ def test_reading_says_nothing(tmp_path, capfd, recwarn):
     read_recordings([tmp_path])
     assert capfd.readouterr() == ("", "")
     assert not recwarn.list
+
+
+def test_reading_a_list_of_channels_that_are_not_there_names_them(tmp_path):
+    path = save(make_raw(), tmp_path / "a.fif")
+    refused(r"a: channels=\.\.\. names C9, but the channels there are: Fp1", [path], channels=["Cz", "C9"])
+    refused(r"a: reference=\.\.\. names M1, but the channels there are: Fp1", [path], reference=["M1"])
 
 
 # What cannot be used

@@ -44,13 +44,13 @@ def test_an_electrode_offset_makes_no_step_at_the_start():
 
 @pytest.mark.parametrize("sfreq", [128.0, 250.0, 256.0, 512.0, 1000.0, 2048.0])
 def test_the_band_passes_and_mains_do_not_at_every_rate(sfreq):
-    _, response = sps.freqz_sos(Signal().sos(sfreq), worN=np.array([0.05, 0.5, 4.0, 15.0, 50.0, 60.0]), fs=sfreq)
+    _, response = sps.freqz_sos(Signal().sos(sfreq), worN=np.array([0.05, 0.5, 4.0, 20.0, 50.0, 60.0]), fs=sfreq)
     gain = 20 * np.log10(np.abs(response))
     assert gain[0] < -35  # drift
     assert gain[1] == pytest.approx(-3, abs=0.1)
     assert gain[2] == pytest.approx(0, abs=0.1)
     assert gain[3] == pytest.approx(-3, abs=0.1)
-    assert (gain[4:] < -40).all()
+    assert (gain[4:] < -30).all()
 
 
 def test_the_notch_takes_the_mains_out_altogether():
@@ -77,6 +77,7 @@ def test_epochs_have_about_the_rate_asked_for_and_start_at_tmin(sfreq):
         {"tmax": 0.0},
         {"settle": -1.0},
         {"max_amplitude": 0.0},
+        {"max_gradient": 0.0},
     ],
 )
 def test_settings_that_cannot_be_are_refused(change):
@@ -85,7 +86,7 @@ def test_settings_that_cannot_be_are_refused(change):
 
 
 def test_a_sampling_rate_too_low_for_the_band_is_refused():
-    with pytest.raises(SettingsError, match="sampling rate above 30 Hz"):
+    with pytest.raises(SettingsError, match="sampling rate above 40 Hz"):
         Signal().sos(25.0)
 
 

@@ -38,6 +38,8 @@ class Rejection(StrEnum):
     """The window holds NaN or infinity."""
     AMPLITUDE = "amplitude"
     """A channel's peak-to-peak value is above the limit."""
+    GRADIENT = "gradient"
+    """A channel's slope is above the limit."""
     FLAT = "flat"
     """A channel's peak-to-peak value is below the limit."""
 
@@ -258,6 +260,8 @@ class Epocher:
         swing = np.ptp(window, axis=1)
         if (swing > self._signal.max_amplitude).any():
             return Rejection.AMPLITUDE
+        if np.abs(np.diff(window, axis=1)).max(initial=0.0) * self._sfreq > self._signal.max_gradient:
+            return Rejection.GRADIENT
         if (swing < self._signal.min_amplitude).any():
             return Rejection.FLAT
         return window[:, ::step].copy()
