@@ -5,6 +5,8 @@ python docs/generate.py --demo              also runs the demo and puts its outp
 python docs/generate.py --picture STUDY     draws the AUC curve of another study instead
 python docs/generate.py --talk NAME=FOLDER  keeps the figures that `brainloop bench talk --out FOLDER` wrote;
                                             of NAME talk-ten the page too, of NAME talk the headline
+python docs/generate.py --decoder JSON      keeps the figures that `brainloop bench decoder --json JSON` wrote, and
+                                            draws them for docs/decoder.md
 
 tests/test_docs.py fails where the pages are not what this writes.
 """
@@ -25,6 +27,8 @@ COMMANDS = ROOT / "docs" / "commands.md"
 FIGURES = ROOT / "docs" / "figures"
 PICTURE = ROOT / "docs" / "_static" / "auc.png"
 TALK = ROOT / "docs" / "_static" / "talk"
+DECODER = ROOT / "docs" / "decoder.md"
+DECODER_PICTURES = ROOT / "docs" / "_static" / "decoder"
 
 
 def commands_page() -> str:
@@ -88,6 +92,7 @@ def figures_table() -> str:
     machines = set()
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FIGURES.glob("*.json")}
     rows += _talk_rows(found)
+    rows += _decoder_rows(found)
     for name, bar in (("rounds", ".5 s"), ("rounds-100000", "3 s")):
         if rounds := found.get(name):
             slowest = max(rounds["round_s"]["brainloop"].values())
@@ -190,6 +195,98 @@ def _talk_rows(found: dict[str, Any]) -> list[str]:
             f"| {gains} | | the same |"
         )
     return rows
+
+
+SPLITS = {"blocks": "five blocks", "time": "first 40 % trains"}
+DECODER_BARS = {"gtec-speller": ("+.010", ".940, .916"), "muse-oddball": ("+.012", ".775, .760")}
+"""Of each data set: the ensemble's gain over the best single decoder, and its AUC in blocks and in time."""
+
+
+def _decoder_rows(found: dict[str, Any]) -> list[str]:
+    """Give the rows of the decoder's bench that have a bar."""
+    if "decoder" not in found:
+        return []
+    measured, printed = found["decoder"], "`brainloop bench decoder`, as above"
+    rows: list[tuple[str, str, str]] = []
+    for dataset, (gain, auc) in DECODER_BARS.items():
+        splits = list(measured["datasets"].get(dataset, {}).values())
+        if splits:
+            best = ", ".join(f"`{one['best']}`" for one in splits)
+            rows += [
+                (
+                    f"gain in AUC of the ensemble over the best single decoder ({best}), {dataset}, blocks and time",
+                    ", ".join(_signed(one["gain"]) for one in splits),
+                    gain,
+                ),
+                (
+                    f"AUC of the ensemble, mean over {dataset}, blocks and time",
+                    ", ".join(_auc(one["auc"]["ensemble"]) for one in splits),
+                    auc,
+                ),
+            ]
+        if splits and dataset == "gtec-speller":
+            rows.append(
+                (
+                    "gain in AUC over a person's own best single decoder, least of the g.tec people, blocks and time",
+                    ", ".join(_signed(one["worst"]["gain"]) for one in splits),
+                    "-.005",
+                )
+            )
+    newcomers = [measured["transfer"][n]["auc"] for n in ("0", "50", "100", "200")]
+    if None not in newcomers:
+        words = "AUC of the ensemble on a new person with 0, 50, 100, 200 own trials, mean"
+        rows.append((words, ", ".join(map(_auc, newcomers)), ".79, .83, .865, .89"))
+    methods = [row["methods"] for row in measured["recordings"]]
+    eces = [of["ensemble"][split]["ece"] for of in methods for split in SPLITS if "ece" in of["ensemble"][split]]
+    rows.append(("ECE of the ensemble, 15 bins, lowest and highest of all recordings and splits", _range(eces), ".05"))
+    for control, words, bar in (
+        ("control_permuted", "AUC with permuted labels, mean of 20", ".47 to .53"),
+        ("control_prestimulus", "AUC before the image, -0.1 to 0 s", ".40 to .60, mean .45 to .55"),
+    ):
+        aucs = [of[control][split]["auc"] for of in methods for split in SPLITS if "auc" in of[control][split]]
+        mean = _auc(sum(aucs) / len(aucs))
+        rows.append((f"{words}, lowest and highest of all recordings and splits; mean", f"{_range(aucs)}; {mean}", bar))
+    fast = measured["speed"]
+    rows += [
+        (
+            f"fit of the ensemble with calibration, {' and '.join(fast['fit_s'])} (trials x channels)",
+            ", ".join(f"{seconds:.1f} s" for seconds in fast["fit_s"].values()),
+            "12 s, 30 s",
+        ),
+        (
+            f"one epoch of {fast['epoch_ms']['channels']} channels to evidence, one thread, p50 and p99",
+            f"{fast['epoch_ms']['p50']:.1f} ms, {fast['epoch_ms']['p99']:.1f} ms",
+            "5 ms, 20 ms",
+        ),
+        ("time of training ten networks over one in the same loop", f"{fast['networks']['ratio']:.1f}", "3"),
+    ]
+    return [f"| {words} | {figure} | {bar} | {printed} |" for words, figure, bar in rows]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("0.", ".")
+
+
+def _range(values: list[float]) -> str:
+    return f"{_auc(min(values))} to {_auc(max(values))}"
+
+
+def decoder_means() -> str:
+    """Give the README's table of decoders: means over the recordings of a data set."""
+    path = FIGURES / "decoder.json"
+    if not path.exists():
+        return "Not measured yet."
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    rows: list[list[str]] = []
+    for dataset, splits in figures["datasets"].items():
+        for split, one in splits.items():
+            gain = f"{_signed(one['gain'])} over `{one['best']}`"
+            rows.append([f"{dataset}, {one['n']} recordings", SPLITS[split], *map(_auc, one["auc"].values()), gain])
+    first = next(iter(figures["datasets"].values()))
+    methods = next(iter(first.values()))["auc"]
+    head = ["mean AUC, single trials", "split in time", *(f"`{name}`" for name in methods), "gain"]
+    lines = [f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows]]
+    return "\n".join([*lines, "", f"```console\n$ {figures['command']}\n```"])
 
 
 def headline() -> str:
@@ -308,6 +405,31 @@ def keep(name: str, folder: Path) -> None:
         )
 
 
+def keep_decoder(path: Path) -> None:
+    """Keep what the bench of the decoder wrote, and draw it."""
+    from brainloop.bench.decoder_figures import draw as draw_decoder
+
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    figures["command"] = re.sub(r"--json \S+", "--json decoder.json", figures["command"])
+    (FIGURES / "decoder.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    draw_decoder(figures, DECODER_PICTURES)
+
+
+def decoder_page() -> str:
+    """Give docs/decoder.md with the tables as they should be."""
+    from brainloop.bench.decoder_markdown import tables
+
+    page, path = DECODER.read_text(encoding="utf-8"), FIGURES / "decoder.json"
+    if not path.exists():
+        return page
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    parts = [f"```console\n$ {figures['command']}\n```"]
+    for name, words in (("auc", "AUC of every method on every recording"), ("transfer", "AUC over own trials")):
+        if (DECODER_PICTURES / f"{name}.png").exists():
+            parts.append(f"![{words}](_static/decoder/{name}.png)")
+    return between(page, "decoder", "\n\n".join([*parts, tables(figures)]))
+
+
 def run_demo(folder: Path) -> str:
     """Run the demo in a folder, with or without real recordings as the environment has it, and give its output."""
     from brainloop.cli import app
@@ -330,14 +452,15 @@ def between(text: str, name: str, new: str) -> str:
     """Put new text between a page's two markers of that name."""
     marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
     if not marked.search(text):
-        raise SystemExit(f"expected the markers of {name!r} in {README}")
+        raise SystemExit(f"expected a page with the markers of {name!r}")
     return marked.sub(lambda found: f"{found[1]}{new}\n{found[2]}", text)
 
 
 def readme() -> str:
     """Give the README with the table of figures as it should be."""
     page = README.read_text(encoding="utf-8")
-    for name, write in {"headline": headline, "gains": gains, "figures": figures_table}.items():
+    tables = {"headline": headline, "gains": gains, "decoder": decoder_means, "figures": figures_table}
+    for name, write in tables.items():
         page = between(page, name, write())
     return page
 
@@ -348,10 +471,14 @@ def main() -> None:
     parser.add_argument("--demo", action="store_true")
     parser.add_argument("--picture", type=Path, metavar="STUDY")
     parser.add_argument("--talk", action="append", default=[], metavar="NAME=FOLDER")
+    parser.add_argument("--decoder", type=Path, metavar="JSON")
     given = parser.parse_args()
     for one in given.talk:
         name, _, folder = one.partition("=")
         keep(name, Path(folder))
+    if given.decoder is not None:
+        keep_decoder(given.decoder)
+    DECODER.write_text(decoder_page(), encoding="utf-8")
     COMMANDS.write_text(commands_page(), encoding="utf-8")
     README.write_text(readme(), encoding="utf-8")
     if given.demo:

@@ -13,6 +13,7 @@ import typer
 
 from brainloop import demo
 from brainloop.cli import app
+from brainloop.decoder.members import METHODS
 from brainloop.eeg.synthetic import SyntheticWearer
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +85,10 @@ def test_the_figures_of_the_readme_are_those_that_were_measured():
     assert read("README.md") == generate.readme(), "run: python docs/generate.py"
 
 
+def test_the_tables_of_the_decoders_page_are_those_that_were_measured():
+    assert read("docs/decoder.md") == generate.decoder_page(), "run: python docs/generate.py"
+
+
 def test_every_figure_has_a_command_that_prints_it():
     names = {path.stem.partition("-")[0] for path in (ROOT / "docs" / "figures").glob("*.json")}
     assert names <= set(COMMAND_LINE.commands["bench"].commands)
@@ -108,13 +113,23 @@ def photographs_and_recording(photographs, tmp_path, monkeypatch):
 
 
 def test_the_python_example_of_the_readme_runs(photographs_and_recording, capsys):
-    (example,) = blocks("README.md", "python")
+    example, _ = blocks("README.md", "python")
     assert len(example.splitlines()) <= 12
     exec(example, {})
     lines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"1 \d+ [01]\.\d+", lines[0])
     assert Path("cars/reports/report.html").stat().st_size > 100_000
     assert lines[-1].startswith("Prediction(path='")
+
+
+def test_the_decoders_example_in_the_readme_runs(photographs_and_recording, capsys, monkeypatch):
+    _, example = blocks("README.md", "python")
+    monkeypatch.setitem(METHODS, "ensemble", ("lda", "xdawn_lda"))  # six fits of the whole one take a minute
+    exec(example, {})
+    cross_validated, held_out, evidence = capsys.readouterr().out.splitlines()
+    assert 0.6 < float(cross_validated) < 1
+    assert float(held_out.split()[0]) == pytest.approx(float(cross_validated), abs=0.05)
+    assert len(re.findall(r"-?\d+\.\d*", evidence)) == 3
 
 
 def test_the_demos_output_in_the_readme_is_what_the_demo_prints(tmp_path, request, monkeypatch):

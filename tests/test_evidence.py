@@ -65,6 +65,64 @@ def test_a_score_that_orders_trials_the_wrong_way_round_carries_no_evidence():
     np.testing.assert_allclose(Calibration.fit(-scores, y).evidence(scores), 0, atol=1e-9)
 
 
+def same_map(one, other, atol=1e-9):
+    s = np.linspace(-4, 6, 101)
+    np.testing.assert_allclose(one.evidence(s), other.evidence(s), atol=atol)
+    np.testing.assert_allclose(one.limits, other.limits)
+    assert one.prevalence == pytest.approx(other.prevalence)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_trial_of_weight_k_is_k_trials(method):
+    scores, y = gaussian_trials(300)
+    weight = np.random.default_rng(1).integers(0, 4, 300)
+    repeated = Calibration.fit(np.repeat(scores, weight), np.repeat(y, weight), method)
+    same_map(Calibration.fit(scores, y, method, weight.astype(float)), repeated, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_soft_label_is_a_share_of_a_target_and_the_rest_of_a_non_target(method):
+    scores, y = gaussian_trials(300)
+    quarters = np.where(y, 3, 0) + np.random.default_rng(2).integers(0, 2, 300)  # of a target, of four
+    repeated = np.arange(4) < quarters[:, None]  # (300, 4)
+    expected = Calibration.fit(np.repeat(scores, 4), repeated.ravel(), method)
+    same_map(Calibration.fit(scores, quarters / 4, method, np.full(300, 4.0)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_honest_soft_labels_give_the_evidence_of_the_truth(method):
+    rng = np.random.default_rng(3)
+    soft = rng.beta(0.3, 0.9, 40000)
+    y = rng.random(40000) < soft
+    scores = rng.normal(size=40000) + 1.5 * y
+    s = np.linspace(0, 1.5, 7)
+    truth = norm.logpdf(s, 1.5) - norm.logpdf(s, 0)
+    hard = Calibration.fit(scores, y, method).evidence(s)
+    np.testing.assert_allclose(hard, truth, atol=0.3)
+    # A soft label says no more of a trial than it does: the evidence is weaker, on the same side.
+    weaker = Calibration.fit(scores, soft, method).evidence(s)
+    assert np.corrcoef(weaker, truth)[0, 1] > 0.98
+    assert (np.abs(weaker) <= np.abs(truth) + 0.3).all()
+
+
+@pytest.mark.parametrize(
+    ("truth", "weight"),
+    [([0.5, 1.5, 0.0], None), ([0.5, np.nan, 0.0], None), ([0.0, 1.0, 0.0], [1.0, -1.0, 1.0]),
+     ([0.0, 1.0, 0.0], [1.0, np.inf, 1.0]), ([0.0, 1.0, 0.0], [1.0, 1.0])],
+)  # fmt: skip
+def test_truths_that_are_no_probabilities_and_weights_that_are_none_are_refused(truth, weight):
+    with pytest.raises(DecoderError, match="truths from 0 to 1, and a finite weight"):
+        Calibration.fit(np.arange(3.0), np.array(truth), weight=None if weight is None else np.array(weight))
+
+
+@pytest.mark.parametrize("truth", [[0.0, 1.0, 0.0, 1.0], [0.0, 0.5, 0.0, 1.0]])
+def test_scores_that_are_not_finite_and_classes_of_no_weight_are_refused(truth):
+    with pytest.raises(DecoderError, match="finite"):
+        Calibration.fit(np.array([0.0, np.nan, 1.0, 2.0]), np.array(truth))
+    with pytest.raises(DecoderError, match="both classes; 0 targets among 2 came"):
+        Calibration.fit(np.arange(4.0), np.array(truth), weight=np.array([1.0, 0.0, 1.0, 0.0]))
+
+
 @pytest.mark.parametrize(
     ("scores", "truth", "expected"),
     [

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from brainloop.decoder.decoder import BrainDecoder
     from brainloop.errors import BrainloopError
     from brainloop.loop import run
     from brainloop.observers.observer import Observer
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Block",
+    "BrainDecoder",
     "BrainloopError",
     "Observer",
     "Response",
@@ -39,6 +41,7 @@ __all__ = [
 
 _HOMES = {
     "Block": "presentation.block",
+    "BrainDecoder": "decoder.decoder",
     "BrainloopError": "errors",
     "Observer": "observers.observer",
     "Response": "presentation.block",

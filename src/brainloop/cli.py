@@ -1,21 +1,17 @@
 """The command line: thin commands, no logic; what is drawn on a terminal is drawn here."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from json import dumps
 from pathlib import Path
-from shlex import join
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from brainloop import __version__
 from brainloop._types import Progress
+from brainloop.cli_bench import bench
+from brainloop.cli_decoder import add_commands
 from brainloop.errors import BrainloopError
+from brainloop.terminal import bar, err, out
 
 if TYPE_CHECKING:
     from brainloop.store import Round
@@ -28,9 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# Without markup: a folder may be called `[red]`.
-out = Console(highlight=False, soft_wrap=True, markup=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:
@@ -78,12 +72,12 @@ def demo(
 
     settings, who = demo_settings(folder / "images", system, seed)
     out.print(who)
-    with _bar("images") as progress:
+    with bar("images") as progress:
         write_digits(folder / "images", progress)
     number = 1
     while (folder / f"study-{number:03d}").exists():
         number += 1
-    with _bar("scanning") as progress:
+    with bar("scanning") as progress:
         study = Study.create(folder / f"study-{number:03d}", settings, progress=progress)
     _run(study)
     _report(study)
@@ -106,7 +100,7 @@ def new(
     target_event: Annotated[str, typer.Option(help="The recordings' event at a target.")] = "target",
     nontarget_event: Annotated[str, typer.Option(help="The recordings' event at a non-target.")] = "nontarget",
     difficulty: Annotated[float, typer.Option(help="0 to 1: how far hard images evoke weaker responses.")] = 0.0,
-    decoder: Annotated[str, typer.Option(help="xdawn_ts or lda.")] = "xdawn_ts",
+    decoder: Annotated[str, typer.Option(help="ensemble, or one of its parts: lda, xdawn_lda, xdawn_ts.")] = "ensemble",
     calibration: Annotated[str, typer.Option(help="platt, isotonic or beta.")] = "platt",
     system: Annotated[
         str, typer.Option(help="brainloop; talk for the talk's way; hard for that without soft labels; truth.")
@@ -132,7 +126,7 @@ def new(
 
     given.pop("folder")
     settings = Settings(**given | {"recordings": tuple(recordings or ())})
-    with _bar("scanning") as progress:
+    with bar("scanning") as progress:
         study = Study.create(folder, settings, progress=progress)
     parts = [image.part for image in study.store.images()]
     counts = {part: parts.count(part) for part in ("pool", "test", "aside") if part in parts}
@@ -209,7 +203,7 @@ def predict(
 
     write = writer_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _bar("embedding") as progress:
+    with bar("embedding") as progress:
         predictions, skipped = classify(Study.open(folder), images, progress=progress)
     write(predictions)
     _list_skipped([(entry.path, entry.reason) for entry in skipped])
@@ -217,100 +211,7 @@ def predict(
     out.print(f"{path}: {len(predictions)} images, {found} of them more likely targets than not")
 
 
-bench = typer.Typer(help="Measure; every figure in the documentation is printed by one of these.", no_args_is_help=True)
-app.add_typer(bench, name="bench")
-Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file too.")]
-
-
-@bench.command("embed")
-def bench_embed(
-    images: ImageFolder,
-    backbone: Annotated[str, typer.Option(help="As in `new`.")],
-    output: Annotated[str | None, typer.Option("--backbone-output", help="The backbone's output.")] = None,
-    limit: Annotated[int, typer.Option(help="Number of images.")] = 1000,
-    repeats: Annotated[int, typer.Option(help="Turns of each of the two.")] = 5,
-    json: Json = None,
-) -> None:
-    """Time embedding end to end against inference alone."""
-    from brainloop.bench.embed import bench_embed as measure
-
-    with _bar("turns") as progress:
-        _figures(measure(images, backbone, output=output, limit=limit, repeats=repeats, progress=progress), json)
-
-
-@bench.command("kills")
-def bench_kills(
-    kills: Annotated[int, typer.Option(help="How many.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of the study and of the instants.")] = 0,
-    json: Json = None,
-) -> None:
-    """Kill a study at random instants; fail if a response is lost, doubled, or the end is another."""
-    from brainloop.bench.kills import bench_kills as measure
-
-    with _bar("kills") as progress:
-        figures = measure(kills, seed=seed, progress=progress)
-    _figures(figures, json)
-    if figures["lost"] or figures["doubled"] or figures["different_ends"]:
-        raise typer.Exit(1)
-
-
-@bench.command("rounds")
-def bench_rounds(
-    pool: Annotated[int, typer.Option(help="Images in the pool.")] = 3000,
-    width: Annotated[int, typer.Option(help="Numbers an embedding.")] = 1280,
-    json: Json = None,
-) -> None:
-    """Time what the machine does between two rounds."""
-    from brainloop.bench.rounds import bench_rounds as measure
-
-    with _bar("runs") as progress:
-        _figures(measure(pool, width, progress=progress), json)
-
-
-@bench.command("talk")
-def bench_talk(
-    tasks: Annotated[list[str], typer.Option("--task", metavar="DIR:CLASS", help="What is looked for; may repeat.")],
-    recordings: Annotated[list[Path], typer.Option(metavar="PATH...", help="Files or folders; one observer a person.")],
-    backbone: Annotated[str, typer.Option(help="As in `new`.")],
-    folder: Annotated[Path, typer.Option("--out", help="Where talk.json, talk.md and the figures go.")],
-    more: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[PATH]...", help="More recordings, after the first.", hidden=True, show_default=False),
-    ] = None,
-    backbone_output: Annotated[str | None, typer.Option(help="The backbone's output; its features by default.")] = None,
-    prevalence: Annotated[float, typer.Option(help="Thin a class out until targets have this share.")] = 0.12,
-    difficulty: Annotated[float, typer.Option(help="0 to 1: how far hard images evoke weaker responses.")] = 0.0,
-    compose: Annotated[Literal["on", "off"], typer.Option(help="Fillers around queried images.")] = "off",
-    seeds: Annotated[int, typer.Option(min=1, help="How many; each is a split and a deal of responses.")] = 5,
-    first_seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 1000,
-    only: Annotated[list[str] | None, typer.Option(help="An experiment's number or name; may repeat.")] = None,
-) -> None:
-    """Make the talk's ten experiments on replayed recordings."""
-    from brainloop.bench.preparation import prepare
-    from brainloop.bench.talk import CHECKPOINTS, chosen, rehearsal_settings, write_talk
-    from brainloop.bench.talk import bench_talk as measure
-
-    chosen(only or [])  # a mistyped name costs nothing yet
-    paths = [*recordings, *(more or [])]
-    settings = rehearsal_settings(
-        paths, backbone, backbone_output=backbone_output, prevalence=prevalence, difficulty=difficulty,
-        compose=compose == "on",
-    )  # fmt: skip
-    with _bar("preparing") as progress:
-        arena = prepare(tasks, paths, settings, CHECKPOINTS, folder / "embeddings", progress=progress)
-    with _bar("rehearsing") as progress:
-        figures = measure(arena, range(first_seed, first_seed + seeds), only=only or [], progress=progress)
-    for path in write_talk(figures, folder, command=join(["brainloop", *sys.argv[1:]])):
-        out.print(path)
-
-
-def _figures(figures: dict[str, Any], path: Path | None) -> None:
-    from brainloop.bench.machine import machine
-
-    text = dumps(figures | {"machine": machine()}, indent=2)
-    out.print(text)
-    if path is not None:
-        path.write_text(text + "\n", encoding="utf-8")
+add_commands(app)
 
 
 def _run(study: "Study") -> None:
@@ -320,7 +221,7 @@ def _run(study: "Study") -> None:
     with study.running():
         pass  # another process that runs it is named before any work is done
     data = _embed(study)
-    with _bar("decoding") as progress:
+    with bar("decoding") as progress:
         observer = make_observer(study, data, progress)
     for about in observer.facts["recordings"]:
         err.print(_who(about))
@@ -331,7 +232,7 @@ def _run(study: "Study") -> None:
     bars: list[Progress] = []
     rounds = loop(study, observer, progress=lambda answered, planned: bars[-1](answered, planned))
     while True:
-        with _bar("looks") as progress:  # one bar a round: a row must not be printed into a bar that is drawn
+        with bar("looks") as progress:  # one bar a round: a row must not be printed into a bar that is drawn
             bars.append(progress)
             measures = next(rounds, None)
         if measures is None:
@@ -342,7 +243,7 @@ def _run(study: "Study") -> None:
 
 
 def _embed(study: "Study") -> Any:
-    with _bar("embedding") as progress:
+    with bar("embedding") as progress:
         data = study.data(progress)
     _list_skipped(study.store.skipped())
     return data
@@ -351,7 +252,7 @@ def _embed(study: "Study") -> Any:
 def _report(study: "Study", path: Path | None = None) -> None:
     from brainloop.report import write_report
 
-    with _bar("report") as progress:
+    with bar("report") as progress:
         written = write_report(study, path / "report.html" if path and path.is_dir() else path, progress=progress)
     out.print(f"Report: {written}")
 
@@ -398,11 +299,3 @@ def _list_skipped(skipped: "list[tuple[str, str]]", most: int = 10) -> None:
         err.print(f"  {path}: {reason}")
     if len(skipped) > most:
         err.print(f"  and {len(skipped) - most} more")
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Progress]:
-    columns = (TextColumn("{task.description:>10}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

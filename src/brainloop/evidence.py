@@ -145,17 +145,25 @@ class Calibration:
     limits: tuple[float, float]
 
     @classmethod
-    def fit(cls, scores: FloatArray, is_target: BoolArray, method: Method = "platt") -> "Calibration":
+    def fit(
+        cls,
+        scores: FloatArray,
+        is_target: BoolArray | FloatArray,
+        method: Method = "platt",
+        weight: FloatArray | None = None,
+    ) -> "Calibration":
         """Learn the map.
 
         Parameters
         ----------
         scores : array, shape (n_trials,)
             Raw scores of trials that the decoder was not trained on; higher means more like a target.
-        is_target : array of bool, shape (n_trials,)
-            The truth of each trial.
+        is_target : array of bool, or of float in [0, 1], shape (n_trials,)
+            The truth of each trial, or the probability of it.
         method : {"platt", "isotonic", "beta"}
             The family of maps.
+        weight : array, shape (n_trials,), optional
+            How many trials each counts for; one by default.
 
         Raises
         ------
@@ -164,16 +172,16 @@ class Calibration:
         SettingsError
             If the method is unknown.
         """
-        scores, y = _check_trials(scores, is_target, "calibration")
+        scores, shares = _soft_trials(scores, is_target, weight)
         fits = {"platt": _fit_platt, "isotonic": _fit_isotonic, "beta": _fit_beta}
         if method not in fits:
             raise SettingsError(f"calibration expects one of {', '.join(fits)}; {method!r} came")
-        knots, values = fits[method](scores, y)
+        knots, values = fits[method](scores, shares)
         # Laplace's rule of succession: of all n' trials of the other class none scored so far out, so that the
         # likelihood of such a score there is about 1 / (n' + 1), and is not known to be less.
-        n_target, n = int(y.sum()), y.size
-        limits = (-float(np.log(n_target + 1)), float(np.log(n - n_target + 1)))
-        return cls(method, n_target / n, knots, values, limits)
+        n_other, n_target = shares.sum(axis=1)
+        limits = (-float(np.log(n_target + 1)), float(np.log(n_other + 1)))
+        return cls(method, float(n_target / (n_target + n_other)), knots, values, limits)
 
     def evidence(self, scores: FloatArray) -> FloatArray:
         """Map raw scores to evidence.
@@ -202,63 +210,92 @@ class Calibration:
 
 
 def _check_trials(scores: FloatArray, is_target: BoolArray, what: str) -> tuple[FloatArray, BoolArray]:
-    scores = np.asarray(scores, dtype=float)
     y = np.asarray(is_target, dtype=bool)
-    if scores.ndim != 1 or scores.shape != y.shape:
-        raise DecoderError(f"{what} expects one score and one truth a trial; {scores.shape} and {y.shape} came")
+    scores = _finite_scores(scores, y.shape, what)
     if not 0 < y.sum() < y.size:
         raise DecoderError(f"{what} expects held-out trials of both classes; {y.sum()} targets among {y.size} came")
-    if not np.isfinite(scores).all():
-        raise DecoderError(
-            f"{what} expects finite scores; {np.count_nonzero(~np.isfinite(scores))} of {y.size} are not"
-        )
     return scores, y
 
 
-def _fit_platt(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    n_target = y.sum()
+def _soft_trials(
+    scores: FloatArray, is_target: BoolArray | FloatArray, weight: FloatArray | None
+) -> tuple[FloatArray, FloatArray]:
+    """Check trials; give their scores (n,) and how much each counts as a non-target and as a target (2, n)."""
+    y = np.asarray(is_target, dtype=float)
+    w = np.ones(y.shape) if weight is None else np.asarray(weight, dtype=float)
+    if w.shape != y.shape or not ((y >= 0) & (y <= 1) & (w >= 0) & np.isfinite(w)).all():
+        raise DecoderError("calibration expects truths from 0 to 1, and a finite weight of 0 or more for each")
+    scores = _finite_scores(scores, y.shape, "calibration")
+    shares = np.stack([w * (1 - y), w * y])
+    if not shares.any(axis=1).all():
+        raise DecoderError(
+            f"calibration expects held-out trials of both classes; {shares[1].sum():g} targets among {w.sum():g} came"
+        )
+    counted = w > 0
+    return scores[counted], shares[:, counted]
+
+
+def _finite_scores(scores: FloatArray, shape: tuple[int, ...], what: str) -> FloatArray:
+    scores = np.asarray(scores, dtype=float)
+    if scores.ndim != 1 or scores.shape != shape:
+        raise DecoderError(f"{what} expects one score and one truth a trial; {scores.shape} and {shape} came")
+    if not np.isfinite(scores).all():
+        raise DecoderError(
+            f"{what} expects finite scores; {np.count_nonzero(~np.isfinite(scores))} of {scores.size} are not"
+        )
+    return scores
+
+
+def _fit_platt(scores: FloatArray, shares: FloatArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    n_other, n_target = shares.sum(axis=1)
+    weight = shares.sum(axis=0)
     # Platt's smoothed targets: a finite slope even where the classes are separable.
-    soft = np.where(y, (n_target + 1) / (n_target + 2), 1 / (y.size - n_target + 2))
-    centre, scale = scores.mean(), scores.std() or 1.0
+    soft = (shares[1] * (n_target + 1) / (n_target + 2) + shares[0] / (n_other + 2)) / weight
+    prior = logit(n_target / (n_target + n_other))
+    centre = np.average(scores, weights=weight)
+    scale = np.sqrt(np.average((scores - centre) ** 2, weights=weight)) or 1.0
     s = (scores - centre) / scale
 
     def loss(theta: FloatArray) -> tuple[float, FloatArray]:
         z = theta[0] * s + theta[1]
-        residual = expit(z) - soft
-        value = -(soft * log_expit(z) + (1 - soft) * log_expit(-z)).sum()
+        residual = weight * (expit(z) - soft)
+        value = -(weight * (soft * log_expit(z) + (1 - soft) * log_expit(-z))).sum()
         return float(value), np.array([residual @ s, residual.sum()])
 
-    fitted = minimize(loss, [1.0, logit(y.mean())], jac=True, bounds=[(0, None), (None, None)]).x
+    fitted = minimize(loss, [1.0, prior], jac=True, bounds=[(0, None), (None, None)]).x
     slope = fitted[0] / scale
     if fitted[0] < 1e-9:
-        slope, fitted[1] = 0.0, logit(y.mean())
+        slope, fitted[1] = 0.0, prior
     return (), (float(slope), float(fitted[1] - slope * centre))
 
 
-def _fit_beta(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _fit_beta(scores: FloatArray, shares: FloatArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     # Beta calibration is defined on (0, 1); raw scores go there by a logistic of their standardised value.
-    centre, scale = scores.mean(), scores.std() or 1.0
+    weight = shares.sum(axis=0)
+    centre = np.average(scores, weights=weight)
+    scale = np.sqrt(np.average((scores - centre) ** 2, weights=weight)) or 1.0
     s = (scores - centre) / scale
     features = np.stack([log_expit(s), -log_expit(-s), np.ones_like(s)])
-    sign = np.where(y, 1.0, -1.0)
 
     def loss(theta: FloatArray) -> tuple[float, FloatArray]:
         z = theta @ features
         # A Gaussian prior of standard deviation 10 on the slopes: separable trials would send them to infinity.
-        value = -log_expit(sign * z).sum() + 0.5 * (theta[:2] @ theta[:2]) * 1e-2
-        gradient = features @ (-sign * expit(-sign * z)) + 1e-2 * np.array([theta[0], theta[1], 0.0])
+        value = -(shares[1] * log_expit(z) + shares[0] * log_expit(-z)).sum() + 0.5 * (theta[:2] @ theta[:2]) * 1e-2
+        gradient = features @ (weight * expit(z) - shares[1]) + 1e-2 * np.array([theta[0], theta[1], 0.0])
         return float(value), gradient
 
-    start = [1.0, 1.0, logit(y.mean())]
+    start = [1.0, 1.0, logit(shares[1].sum() / shares.sum())]
     fitted = minimize(loss, start, jac=True, bounds=[(0, None), (0, None), (None, None)]).x
     return (), (*(float(v) for v in fitted), float(centre), float(scale))
 
 
-def _fit_isotonic(scores: FloatArray, y: BoolArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _fit_isotonic(scores: FloatArray, shares: FloatArray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     from sklearn.isotonic import IsotonicRegression
 
-    iso = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, y.astype(float))
+    iso = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    iso.fit(scores, shares[1] / shares.sum(axis=0), sample_weight=shares.sum(axis=0))
     # A step of 0 or 1 would be infinite evidence: as with Platt, no step is surer than its class's count allows.
-    low, high = 1 / (y.size - y.sum() + 2), (y.sum() + 1) / (y.sum() + 2)
+    n_other, n_target = shares.sum(axis=1)
+    low, high = 1 / (n_other + 2), (n_target + 1) / (n_target + 2)
     values = np.clip(iso.y_thresholds_, low, high)
     return tuple(map(float, iso.X_thresholds_)), tuple(map(float, values))

@@ -39,7 +39,7 @@ class Settings:
     target_event: str = _setting("the recordings' event at a target", "target")
     nontarget_event: str = _setting("the recordings' event at a non-target", "nontarget")
     difficulty: float = _setting("0..1: how far hard images evoke weaker responses, in replay and simulation", 0.0)
-    decoder: Literal["xdawn_ts", "lda"] = _setting("pipeline from epoch to score", "xdawn_ts")
+    decoder: Literal["ensemble", "lda", "xdawn_lda", "xdawn_ts"] = _setting("from epoch to score", "ensemble")
     calibration: Literal["platt", "isotonic", "beta"] = _setting("from score to evidence", "platt")
     system: Literal["brainloop", "talk", "hard", "truth"] = _setting(
         "how the classifier learns and asks; 'talk' is the talk's way, 'hard' that without soft labels, 'truth' the "

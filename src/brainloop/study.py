@@ -370,5 +370,5 @@ def _as_json(settings: Settings) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("brainloop", "numpy", "scipy", "scikit-learn", "onnxruntime", "mne", "pyriemann", "pillow")
+    packages = ("brainloop", "numpy", "scipy", "scikit-learn", "onnxruntime", "mne", "pyriemann", "torch", "pillow")
     return {package: version(package) for package in packages}

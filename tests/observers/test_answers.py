@@ -137,6 +137,6 @@ def test_a_recording_with_too_few_targets_is_refused():
 
 def test_real_recordings_answer_with_the_discrimination_the_field_knows(shared):
     """Reference: xDAWN covariances in tangent space, trained on the first 40 % in time: .956, .915, .834."""
-    about = decode(read_recordings([shared / "data" / "eeg" / "gtec-speller"])).facts
+    about = decode(read_recordings([shared / "data" / "eeg" / "gtec-speller"]), decoder="xdawn_ts").facts
     np.testing.assert_allclose([one["auc"] for one in about], [0.956, 0.915, 0.834], atol=0.03)
     assert [one["soa"] for one in about] == pytest.approx([0.176] * 3, abs=0.005)

@@ -8,10 +8,11 @@ import numpy as np
 
 from brainloop._types import BoolArray, FloatArray, Progress, no_progress
 from brainloop.classifier.measure import auc_interval
-from brainloop.decoder.decoder import Decoder
+from brainloop.decoder.decoder import BrainDecoder
 from brainloop.decoder.split import first_share
 from brainloop.eeg.epochs import epoch_recording
 from brainloop.eeg.erp import ERP, erp
+from brainloop.eeg.layout import Layout
 from brainloop.eeg.recordings import Recording
 from brainloop.eeg.signal import Signal
 from brainloop.errors import DecoderError, RecordingError, SettingsError
@@ -183,7 +184,7 @@ class Answers:
 def decode(
     recordings: Sequence[Recording],
     *,
-    decoder: str = "xdawn_ts",
+    decoder: str = "ensemble",
     calibration: Method = "platt",
     progress: Progress = no_progress,
 ) -> Answers:
@@ -196,7 +197,7 @@ def decode(
     recordings : sequence of Recording
         Each gets its own decoder.
     decoder, calibration : str
-        See `Decoder`.
+        See `BrainDecoder`, whose `method` the decoder is.
     progress : Progress
         Called with (recordings decoded, recordings).
 
@@ -218,22 +219,28 @@ def decode(
     return Answers(tuple(decoded))
 
 
-def _decode(recording: Recording, pipeline: str, calibration: Method) -> Decoded:
+def _decode(recording: Recording, method: str, calibration: Method) -> Decoded:
     signal = Signal()
     trials = epoch_recording(recording, signal)
     first, rest = first_share(trials.onsets, trials.runs, share=TRAINING_SHARE, purge=signal.duration)
     usable = trials.usable
     train = first[usable[first]]
-    decoder = Decoder(pipeline, calibration, epoch=signal.duration)
+    decoder = BrainDecoder(method, calibration)
     try:
-        decoder.fit(trials.data[train], trials.is_target[train], onsets=trials.onsets[train], runs=trials.runs[train])
+        decoder.fit(
+            trials.data[train],
+            trials.is_target[train],
+            onsets=trials.onsets[train],
+            runs=trials.runs[train],
+            layout=Layout.of(recording.channels, recording.sfreq, signal),
+        )
     except DecoderError as error:
         raise DecoderError(f"{recording.name}, its first {TRAINING_SHARE:.0%}: {error}") from error
     answering = rest[usable[rest]]
     scores = np.full(len(usable), np.nan)
-    scores[answering] = decoder.score(trials.data[answering])
+    scores[answering] = decoder.decision_function(trials.data[answering])
     evidence = np.zeros(len(usable))
-    evidence[answering] = decoder.evidence(scores[answering])
+    evidence[answering] = decoder.calibration_.evidence(scores[answering])
     epochs = tuple(
         Answer(
             bool(trials.is_target[trial]),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from brainloop._types import BoolArray, FloatArray
-from brainloop.decoder.decoder import Decoder
+from brainloop.decoder.decoder import BrainDecoder
 from brainloop.eeg.epochs import cut, epoch_recording
 from brainloop.eeg.erp import ERP, erp
 from brainloop.eeg.signal import Signal
@@ -53,7 +53,7 @@ class Simulated:
         soa: float = 0.2,
         hardness: FloatArray | None = None,
         difficulty: float = 0.0,
-        decoder: str = "xdawn_ts",
+        decoder: str = "ensemble",
         calibration: Method = "platt",
         seed: int = 0,
     ) -> None:
@@ -65,7 +65,7 @@ class Simulated:
         session = self._wearer.calibration(CALIBRATION_LOOKS, soa=soa)
         trials = epoch_recording(session, self._signal)
         usable = trials.usable
-        self._decoder = Decoder(decoder, calibration, epoch=self._signal.duration).fit(
+        self._decoder = BrainDecoder(decoder, calibration).fit(
             trials.data[usable],
             trials.is_target[usable],
             onsets=trials.onsets[usable],
@@ -93,9 +93,9 @@ class Simulated:
         epochs = cut(run.times, run.data, run.onsets, self._wearer.sfreq, self._signal)
         usable = epochs.usable
         scores = np.full(len(usable), np.nan)
-        scores[usable] = self._decoder.score(epochs.data[usable])
+        scores[usable] = self._decoder.decision_function(epochs.data[usable])
         evidence = np.zeros(len(usable))
-        evidence[usable] = self._decoder.evidence(scores[usable])
+        evidence[usable] = self._decoder.calibration_.evidence(scores[usable])
         for position in range(start, len(shown)):
             reason = epochs.rejected[position]
             yield Response(
