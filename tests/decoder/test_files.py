@@ -39,7 +39,7 @@ def test_a_loaded_decoder_gives_the_same_scores_and_evidence_to_the_last_bit(met
     np.testing.assert_array_equal(loaded.predict_proba(rest.X), decoder.predict_proba(rest.X))
     assert loaded.get_params() == decoder.get_params()
     assert loaded.layout_ == rest.layout
-    arrays = {"members_", "classes_", "alignment_", "held_out_"}
+    arrays = {"members_", "classes_", "alignment_", "limits_", "held_out_"}
     compared = {name for name in vars(decoder) if name.endswith("_")} - arrays
     assert {name: getattr(loaded, name) for name in compared} == {name: getattr(decoder, name) for name in compared}
     save_decoder(loaded, tmp_path / "again.safetensors")

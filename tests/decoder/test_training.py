@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from brainloop.decoder.training import NETWORKS, Recipe, euclidean_whitener, train_networks
+from brainloop.decoder.training import NETWORKS, Recipe, _kept, euclidean_whitener, train_networks
 
 every = pytest.mark.parametrize("kind", NETWORKS)
 
@@ -96,3 +96,11 @@ def test_the_whitener_keeps_the_directions_of_most_power_of_many_channels(scaled
     white = whitener @ many
     covariance = np.einsum("nct,ndt->cd", white, white) / len(X) / X.shape[2]
     np.testing.assert_allclose(covariance - np.diag(np.diag(covariance)), 0, atol=1e-6)
+
+
+def test_a_fold_keeps_the_pass_that_the_other_folds_prefer_and_the_final_networks_that_of_all():
+    separations = np.array([[0.0, 1.0, 1.0], [5.0, 0.9, 0.9], [0.0, 1.1, 1.2]])  # (passes, folds)
+    assert _kept(separations) == [2, 1, 1, 1]
+    own_only = np.array([[0.0, 1.0], [9.0, 0.5], [0.0, 2.0]])
+    assert _kept(own_only)[0] == 2, "its own separation has a say"
+    assert _kept(own_only[:, :1]) == [2, 1], "a single fold has no other to ask: the last pass"

@@ -12,7 +12,7 @@ __all__ = ["Alignment", "whitener"]
 Alignment = Literal["euclidean", "riemannian"]
 
 
-def whitener(X: FloatArray, alignment: Alignment = "euclidean") -> FloatArray:
+def whitener(X: FloatArray, alignment: Alignment = "riemannian") -> FloatArray:
     """Find the symmetric map that makes the mean spatial covariance of epochs the identity.
 
     People differ in skull, electrodes and amplitude; what is left after it is the same for all to a good part. The

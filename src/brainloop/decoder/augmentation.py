@@ -25,13 +25,13 @@ class Augmentation:
         Parameter of the beta distribution from which the share of a second epoch is drawn, whose label is mixed in
         alike (Zhang et al. 2018, "mixup: beyond empirical risk minimization", ICLR); 0 mixes nothing.
     noise : float
-        Standard deviation of added white noise, in those of the signal.
+        Standard deviation of added white noise, in those of the signal. It helps once epochs are softly clipped.
     """
 
     shift: int = 0
     channel_dropout: float = 0.0
     mixing: float = 0.0
-    noise: float = 0.0
+    noise: float = 0.3
 
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Change a batch.

@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from brainloop._blas import one_thread
 from brainloop._types import BoolArray, FloatArray, IntArray, Progress, no_progress
 from brainloop.classifier.measure import auc_interval
-from brainloop.decoder.members import MEMBERS, METHODS, Fold, Model
+from brainloop.decoder.clipping import SOFT_LIMIT, soft_clip
+from brainloop.decoder.members import MEMBERS, METHODS, SOFTLY_CLIPPED, Fold, Model
 from brainloop.decoder.split import in_blocks
 from brainloop.eeg.layout import Layout
 from brainloop.errors import DecoderError, SettingsError
@@ -76,6 +77,8 @@ class BrainDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Root mean square of the training epochs, V where those were in V.
     layout_ : Layout or None
         What `fit` was given.
+    limits_ : array of shape (n_channels,) or None
+        Where each channel is softly clipped, see `brainloop.decoder.clipping`; None for single decoders.
     alignment_ : array of shape (n_channels, n_channels) or None
         What is done to epochs before all else: see `brainloop.decoder.transfer`.
     n_targets_, n_nontargets_ : int
@@ -194,13 +197,15 @@ class BrainDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_targets_ = round(float(y[weight > 0].sum()))
         self.n_nontargets_ = int((weight > 0).sum()) - self.n_targets_
         names = METHODS[self.method]
-        models = self._train(X / self.scale_, y, weight, folds, progress)
+        self.limits_ = SOFT_LIMIT * np.sqrt((X**2).mean(axis=(0, 2))) if self.method in SOFTLY_CLIPPED else None
+        X = self._scaled(X)
+        models = self._train(X, y, weight, folds, progress)
         self.members_: dict[str, Model] = {name: models[name][-1] for name in names}
         columns = np.empty((len(held_out), len(names)))
         with one_thread():
             for number, name in enumerate(names):
                 pairs = zip(folds, models[name], strict=False)
-                columns[:, number] = np.concatenate([model.score(X[test] / self.scale_) for (_, test), model in pairs])
+                columns[:, number] = np.concatenate([model.score(X[test]) for (_, test), model in pairs])
         centre = np.average(columns, axis=0, weights=weight[held_out])
         spread = np.sqrt(np.average((columns - centre) ** 2, axis=0, weights=weight[held_out])) + 1e-12
         self.centre_ = dict(zip(names, centre.tolist(), strict=True))
@@ -258,7 +263,7 @@ class BrainDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Score usable epochs by every member, each standardised, shape (n,); see `decision_function`."""
         if not hasattr(self, "calibration_"):
             raise DecoderError("this decoder is not trained: call fit first")
-        X = self._checked(_epochs(X), layout) / self.scale_
+        X = self._scaled(self._checked(_epochs(X), layout))
         with one_thread():
             return {
                 name: (model.score(X) - self.centre_[name]) / self.spread_[name] if len(X) else np.zeros(0)
@@ -291,6 +296,10 @@ class BrainDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _blend(self, scores: Mapping[str, FloatArray]) -> FloatArray:
         return np.asarray(np.mean(list(scores.values()), axis=0))
+
+    def _scaled(self, X: FloatArray) -> FloatArray:
+        """Clip softly where the method does, and bring to about unit variance."""
+        return (X if self.limits_ is None else soft_clip(X, self.limits_)) / self.scale_
 
     def _checked(self, X: FloatArray, layout: Layout | None) -> FloatArray:
         if layout is not None and self.layout_ is not None:

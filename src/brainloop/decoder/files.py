@@ -38,7 +38,7 @@ def save_decoder(decoder: BrainDecoder, path: Path) -> None:
     """Write a trained decoder, all but its out-of-fold scores (`held_out_`).
 
     The file is written whole or not at all. A member's arrays are named "member/field", those of networks
-    "member/state/name"; "alignment" is that to other people, where there is one.
+    "member/state/name"; "alignment" is that to other people and "limits" those of soft clipping, where there are any.
 
     Parameters
     ----------
@@ -59,6 +59,8 @@ def save_decoder(decoder: BrainDecoder, path: Path) -> None:
     arrays: dict[str, FloatArray] = {}
     if decoder.alignment_ is not None:
         arrays["alignment"] = np.asarray(decoder.alignment_, order="C")
+    if decoder.limits_ is not None:
+        arrays["limits"] = decoder.limits_
     members = {}
     for name, model in decoder.members_.items():
         kept, said = _apart(model)
@@ -72,6 +74,7 @@ def save_decoder(decoder: BrainDecoder, path: Path) -> None:
         "shape": list(decoder.shape_),
         "layout": None if decoder.layout_ is None else decoder.layout_.to_dict(),
         "aligned": decoder.alignment_ is not None,
+        "clipped": decoder.limits_ is not None,
         "members": members,
         "evidence": asdict(decoder.calibration_),
         **{name: getattr(decoder, f"{name}_") for name in (*NUMBERS, *COUNTS, *BY_MEMBER)},
@@ -105,9 +108,10 @@ def load_decoder(path: Path) -> BrainDecoder:
         what = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise DecoderError(f"{path} does not describe a decoder as brainloop writes it ({what}): {REMEDY}") from error
     n_channels = decoder.shape_[0]
-    alignment = {name: arrays.pop(name) for name in ("alignment",) if name in arrays}
-    _check(alignment, {"alignment": (n_channels, n_channels)} if about["aligned"] else {}, f"{path}")
-    decoder.alignment_ = alignment.get("alignment")
+    before: dict[str, FloatArray] = {name: arrays.pop(name) for name in ("alignment", "limits") if name in arrays}
+    expected: dict[str, tuple[int, ...]] = {"alignment": (n_channels, n_channels)} if about["aligned"] else {}
+    _check(before, expected | ({"limits": (n_channels,)} if about["clipped"] else {}), f"{path}")
+    decoder.alignment_, decoder.limits_ = before.get("alignment"), before.get("limits")
     own: dict[str, dict[str, FloatArray]] = {name: {} for name in members}
     for name, values in arrays.items():
         member, _, field = name.partition("/")
@@ -173,8 +177,9 @@ def _described(about: Mapping[str, Any]) -> tuple[BrainDecoder, dict[str, dict[s
     n_channels, n_times = map(int, about["shape"])
     decoder.shape_ = (n_channels, n_times)
     decoder.layout_ = None if about["layout"] is None else _layout(about["layout"], decoder.shape_)
-    if about["aligned"] not in (True, False):
-        raise ValueError(f"expected true or false as aligned, got {about['aligned']!r}")
+    for name in ("aligned", "clipped"):
+        if about[name] not in (True, False):
+            raise ValueError(f"expected true or false as {name}, got {about[name]!r}")
     members = {str(name): dict(said) for name, said in about["members"].items()}
     for name in NUMBERS:
         setattr(decoder, f"{name}_", _finite(about[name], name))
@@ -250,7 +255,7 @@ def _member(said: Mapping[str, Any], arrays: dict[str, FloatArray], shape: tuple
     if kind == "Networks":
         from brainloop.decoder.training import NETWORKS, Networks  # late: torch takes a second to import
 
-        if said.get("kind") not in NETWORKS or said.get("n_times") != shape[1]:
+        if said.get("kind") not in NETWORKS or said.get("n_times") != shape[1] or "soft_limit" not in said:
             raise DecoderError(
                 f"{where}: expected a network among {', '.join(NETWORKS)}, of {shape[1]} samples, got "
                 f"{said.get('kind')!r} of {said.get('n_times')!r}: {REMEDY}"
@@ -259,7 +264,8 @@ def _member(said: Mapping[str, Any], arrays: dict[str, FloatArray], shape: tuple
         states = _states(NETWORKS[said["kind"]], n_components, shape[1], _length(arrays, "state/readout.weight"))
         _check(arrays, {"whitener": (n_components, shape[0])} | states, where)
         state = {name.removeprefix("state/"): values for name, values in arrays.items() if name != "whitener"}
-        return Networks(said["kind"], arrays["whitener"], state, shape[1])
+        limit = None if said["soft_limit"] is None else _finite(said["soft_limit"], "soft limit")
+        return Networks(said["kind"], arrays["whitener"], state, shape[1], limit)
     raise DecoderError(f"{where}: expected a member of class Linear, Tangent or Networks, got {kind!r}: {REMEDY}")
 
 

@@ -10,7 +10,7 @@ from brainloop.decoder.lda import train_lda
 from brainloop.decoder.tangent import train_xdawn_ts
 from brainloop.decoder.xdawn import train_xdawn_lda
 
-__all__ = ["MEMBERS", "METHODS", "Fold", "Model", "Trainer"]
+__all__ = ["MEMBERS", "METHODS", "SOFTLY_CLIPPED", "Fold", "Model", "Trainer"]
 
 Fold = tuple[IntArray, IntArray]
 """Indices of the trials to train on and of those to score."""
@@ -66,15 +66,17 @@ def _each(train: Callable[[FloatArray, FloatArray, FloatArray], Model]) -> Train
     return trainer
 
 
-def _networks(kind: str, **changes: Any) -> Trainer:
+def _networks(kind: str, *, noise: float = 0.3, **changes: Any) -> Trainer:
     """Train a network's members for all folds at once."""
 
     def trainer(
         X: FloatArray, y: FloatArray, weight: FloatArray, folds: Sequence[Fold], *, seed: int
     ) -> Sequence[Model]:
-        from brainloop.decoder.training import Recipe, train_networks  # late: torch takes a second to import
+        from brainloop.decoder.augmentation import Augmentation  # late: torch takes a second to import
+        from brainloop.decoder.training import Recipe, train_networks
 
-        return train_networks(kind, X, y, weight, folds, seed=seed, recipe=Recipe(**changes))
+        recipe = Recipe(augmentation=Augmentation(noise=noise), **changes)
+        return train_networks(kind, X, y, weight, folds, seed=seed, recipe=recipe)
 
     return trainer
 
@@ -86,7 +88,7 @@ MEMBERS: dict[str, Trainer] = {
     "stem": _networks("stem"),
     "eegnet": _networks("eegnet"),
     "inception": _networks("inception"),
-    "eegnet_alone": _networks("eegnet", n_members=1, averaging=0.0),
+    "eegnet_alone": _networks("eegnet", n_members=1, averaging=0.0, soft_limit=None, noise=0.0),
 }
 """Every member, by the name that methods, reports and files use."""
 
@@ -99,3 +101,6 @@ METHODS: dict[str, tuple[str, ...]] = {
     "ensemble": ("stem", "eegnet", "xdawn_ts", "xdawn_lda"),
 }
 """Members of every decoder, by the name that settings and benches use."""
+
+SOFTLY_CLIPPED = frozenset({"ensemble"})
+"""Methods whose epochs are softly clipped, channel by channel; single decoders are left as the field has them."""

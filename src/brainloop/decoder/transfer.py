@@ -53,7 +53,7 @@ def transfer(
     method: str = "ensemble",
     calibration: Method = "platt",
     random_state: int = 0,
-    alignment: Alignment = "euclidean",
+    alignment: Alignment = "riemannian",
     layout: Layout | None = None,
     progress: Progress = no_progress,
 ) -> BrainDecoder:
