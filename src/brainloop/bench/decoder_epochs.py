@@ -4,16 +4,13 @@ from dataclasses import dataclass
 
 from brainloop._types import BoolArray, FloatArray, IntArray
 from brainloop.decoder.members import Fold
-from brainloop.decoder.split import first_share, in_blocks
+from brainloop.decoder.split import FIRST_SHARE, first_share, in_blocks
 from brainloop.eeg.epochs import epoch_recording
 from brainloop.eeg.layout import Layout
 from brainloop.eeg.recordings import Recording
 from brainloop.eeg.signal import Signal
 
 __all__ = ["FIRST_SHARE", "PURGE", "Epoched"]
-
-FIRST_SHARE = 0.4
-"""Share of a recording, in time, that trains where the rest is tested: that of a study's replay."""
 
 PURGE = Signal().duration
 """Trials whose onsets are nearer than this to a tested one do not train, s."""
@@ -64,7 +61,7 @@ class Epoched:
         """Give the two splits: five blocks in time, and the first 40 % against the rest."""
         return {
             "blocks": in_blocks(self.onsets, self.runs, purge=PURGE),
-            "time": [first_share(self.onsets, self.runs, share=FIRST_SHARE, purge=PURGE)],
+            "time": [first_share(self.onsets, self.runs, purge=PURGE)],
         }
 
     def after(self, n: int) -> Fold:

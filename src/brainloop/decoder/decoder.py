@@ -19,7 +19,7 @@ from brainloop.eeg.layout import Layout
 from brainloop.errors import DecoderError, SettingsError
 from brainloop.evidence import Calibration, Method
 
-__all__ = ["MIN_TARGETS", "N_BLOCKS", "PURGED", "BrainDecoder", "in_time"]
+__all__ = ["MIN_TARGETS", "N_BLOCKS", "PURGED", "BrainDecoder", "contributions", "in_time"]
 
 MIN_TARGETS = 20
 """Fewer give neither a mean response (its signal-to-noise grows with their square root) nor a calibration."""
@@ -219,7 +219,7 @@ class BrainDecoder(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         there = counted > 0
         likely = _likely(y[held_out][there])
         self.auc_, self.auc_low_, _ = auc_interval(likely, self.held_out_[there])
-        self.contributions_ = _contributions(names, columns[there], likely)
+        self.contributions_ = contributions(dict(zip(names, columns[there].T, strict=True)), likely)
         return self
 
     def _train(
@@ -385,16 +385,17 @@ def _folds(onsets: FloatArray, runs: IntArray, soft: FloatArray, weight: FloatAr
     return folds
 
 
-def _contributions(names: Sequence[str], columns: FloatArray, is_target: BoolArray) -> dict[str, dict[str, Any]]:
+def contributions(members: Mapping[str, FloatArray], is_target: BoolArray) -> dict[str, dict[str, Any]]:
+    """Give each member's AUC alone (`auc`), and that of the blend `without` it (None for a single member)."""
     from sklearn.metrics import roc_auc_score
 
-    total = columns.sum(axis=1)
+    total = np.sum(list(members.values()), axis=0)
     return {
         name: {
-            "auc": float(roc_auc_score(is_target, column)),
-            "without": float(roc_auc_score(is_target, total - column)) if len(names) > 1 else None,
+            "auc": float(roc_auc_score(is_target, scores)),
+            "without": float(roc_auc_score(is_target, total - scores)) if len(members) > 1 else None,
         }
-        for name, column in zip(names, columns.T, strict=True)
+        for name, scores in members.items()
     }
 
 

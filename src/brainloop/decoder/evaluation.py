@@ -216,7 +216,8 @@ def score_trials(
         Of these trials, in this order.
     """
     tested = X[trials]
-    score = decoder.decision_function(tested, layout)
+    members = decoder.member_scores(tested, layout)
+    score = np.mean(list(members.values()), axis=0)
     evidence = decoder.calibration_.evidence(score)
     return Scored(
         trials=trials,
@@ -224,7 +225,7 @@ def score_trials(
         score=score,
         evidence=evidence,
         probability=np.asarray(expit(evidence + logit(decoder.prevalence_))),
-        members=decoder.member_scores(tested, layout),
+        members=members,
         fit_s=fit_s,
         score_ms=scoring_ms(partial(decoder.evidence, layout=layout), tested),
     )

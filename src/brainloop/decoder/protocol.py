@@ -11,10 +11,9 @@ import numpy as np
 from scipy.special import expit, logit
 
 from brainloop._types import BoolArray, FloatArray, IntArray, Progress, no_progress
-from brainloop.classifier.measure import auc_interval
-from brainloop.decoder.decoder import BrainDecoder
-from brainloop.decoder.evaluation import SPLITS, Scored, score_folds, scoring_ms
-from brainloop.decoder.split import first_share, in_blocks
+from brainloop.decoder.decoder import BrainDecoder, contributions
+from brainloop.decoder.evaluation import SPLITS, Scored, score_folds, score_trials, scoring_ms
+from brainloop.decoder.split import FIRST_SHARE, first_share, in_blocks
 from brainloop.decoder.transfer import Person, transfer
 from brainloop.eeg.epochs import Trials, epoch_recording
 from brainloop.eeg.layout import Layout
@@ -24,9 +23,6 @@ from brainloop.errors import DecoderError, RecordingError, SettingsError
 from brainloop.evidence import Calibration, Method
 
 __all__ = ["DecoderSettings", "Decoding", "calibrate", "decode_recordings", "join", "part"]
-
-FIRST_SHARE = 0.4
-"""Share of a recording, in time, that trains where the rest is tested: that of a study's replay."""
 
 Cut = tuple[FloatArray, BoolArray, FloatArray, IntArray]
 
@@ -265,7 +261,7 @@ def _within(recording: Recording, settings: DecoderSettings, by: str, progress: 
     if by == "blocks":
         folds, words = in_blocks(onsets, runs, purge=purge), "the other four of five blocks in time"
     else:
-        folds = [first_share(onsets, runs, share=FIRST_SHARE, purge=purge)]
+        folds = [first_share(onsets, runs, purge=purge)]
         words = f"the first {100 * FIRST_SHARE:g} % of the recording"
     scored = score_folds(
         X, y, onsets, runs, folds, method=settings.method, random_state=settings.random_state,
@@ -300,16 +296,7 @@ def _across(tested: Recording, pool: Sequence[Recording], settings: DecoderSetti
         )  # fmt: skip
         words[-1] += ", aligned by its own epochs without their labels"
     fit_s = perf_counter() - begun
-    scored = Scored(
-        trials=np.arange(len(y)),
-        is_target=y,
-        score=decoder.decision_function(X),
-        evidence=decoder.evidence(X),
-        probability=decoder.predict_proba(X)[:, 1],
-        members=decoder.member_scores(X),
-        fit_s=fit_s,
-        score_ms=scoring_ms(decoder.evidence, X),
-    )
+    scored = score_trials(decoder, X, y, np.arange(len(y)), fit_s=fit_s, layout=layout)
     return Decoding(tested, trials, scored, " and ".join(words), _contributions(scored))
 
 
@@ -352,13 +339,4 @@ def _cut(recording: Recording, settings: DecoderSettings) -> tuple[Trials, Cut]:
 
 
 def _contributions(scored: Scored) -> dict[str, dict[str, Any]]:
-    total = sum(scored.members.values())
-    return {
-        name: {
-            "auc": auc_interval(scored.is_target, score, n_resamples=1).value,
-            "without": auc_interval(scored.is_target, total - score, n_resamples=1).value
-            if len(scored.members) > 1
-            else None,
-        }
-        for name, score in scored.members.items()
-    }
+    return contributions(scored.members, scored.is_target)

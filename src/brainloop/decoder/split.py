@@ -5,10 +5,15 @@ import numpy as np
 from brainloop._types import BoolArray, FloatArray, IntArray
 from brainloop.errors import SettingsError
 
-__all__ = ["first_share", "in_blocks"]
+__all__ = ["FIRST_SHARE", "first_share", "in_blocks"]
+
+FIRST_SHARE = 0.4
+"""Share of a recording, in time, that trains where the rest answers or is tested."""
 
 
-def first_share(onsets: FloatArray, runs: IntArray, *, share: float = 0.4, purge: float) -> tuple[IntArray, IntArray]:
+def first_share(
+    onsets: FloatArray, runs: IntArray, *, share: float = FIRST_SHARE, purge: float
+) -> tuple[IntArray, IntArray]:
     """Split presentations in time: the first to train on, the rest to test on.
 
     Parameters

@@ -9,7 +9,7 @@ import numpy as np
 from brainloop._types import BoolArray, FloatArray, Progress, no_progress
 from brainloop.classifier.measure import auc_interval
 from brainloop.decoder.decoder import BrainDecoder
-from brainloop.decoder.split import first_share
+from brainloop.decoder.split import FIRST_SHARE, first_share
 from brainloop.eeg.epochs import epoch_recording
 from brainloop.eeg.erp import ERP, erp
 from brainloop.eeg.layout import Layout
@@ -21,7 +21,7 @@ from brainloop.presentation.block import Response
 
 __all__ = ["TRAINING_SHARE", "Answer", "Answers", "Decoded", "decode"]
 
-TRAINING_SHARE = 0.4
+TRAINING_SHARE = FIRST_SHARE
 """Share of a recording, in time, that trains and calibrates the decoder; the rest answers."""
 
 
