@@ -93,6 +93,7 @@ def figures_table() -> str:
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FIGURES.glob("*.json")}
     rows += _talk_rows(found)
     rows += _decoder_rows(found)
+    rows += _live_rows(found)
     for name, bar in (("rounds", ".5 s"), ("rounds-100000", "3 s")):
         if rounds := found.get(name):
             slowest = max(rounds["round_s"]["brainloop"].values())
@@ -261,6 +262,74 @@ def _decoder_rows(found: dict[str, Any]) -> list[str]:
         ("time of training ten networks over one in the same loop", f"{fast['networks']['ratio']:.1f}", "3"),
     ]
     return [f"| {words} | {figure} | {bar} | {printed} |" for words, figure, bar in rows]
+
+
+def _live_rows(found: dict[str, Any]) -> list[str]:
+    """Give the rows of the live path, whose bars are those of a sitting at 10 images a second with 64 channels."""
+    live = found.get("live")
+    if live is None:
+        return []
+    how, same = "`brainloop bench live`", "the same"
+    clock, wait, auc, at = live["clock_error_ms"], live["evidence_latency_ms"], live["auc"], live["auc_interval"]
+    model, gallery = live["keyboard_model"], live["gallery"]
+    reaction = f"{1e3 * model['rt_mean']:.0f} ms, SD {1e3 * model['rt_sd']:.0f} ms"
+    person = (
+        f"reaction time {reaction}, {100 * model['misses']:.0f} % misses, {model['false_per_minute']:g} false presses "
+        f"a minute{', attentional blink' if model['blink'] else ''}"
+    )
+    shown = f"{live['presentations']} at 10 Hz, 64 channels at 512 Hz, a training beside"
+    rows = [
+        (
+            f"presentations more than half a frame off, of {shown}",
+            f"{100 * live['late_share']:.1f} %",
+            "1 %",
+            how,
+        ),
+        ("drift over the block, frames", f"{abs(live['drift_frames']):.2f}", "1", same),
+        (
+            f"clock of the page against liblsl's, {clock['blocks']} blocks: median, greatest error",
+            f"{clock['median']:.2f} ms, {clock['max']:.2f} ms",
+            ".3 ms, 1 ms",
+            same,
+        ),
+        ("samples lost, markers lost", f"{live['samples_lost']}, {live['markers_lost']}", "0, 0", same),
+        (
+            "evidence after the epoch's last sample arrived, p50 and p99",
+            f"{wait['p50']:.0f} ms, {wait['p99']:.0f} ms",
+            "p99 100 ms",
+            same,
+        ),
+        (
+            "single-trial AUC of a synthetic wearer, live and offline from the recording of that session",
+            f"{_between(auc['live'], at['live'])}, {_between(auc['offline'], at['offline'])}",
+            ".89 where offline is .90",
+            same,
+        ),
+        (
+            "the same, live, of a wearer without any response",
+            _between(auc["no_response"], at["no_response"]),
+            ".5",
+            same,
+        ),
+        (
+            f"AUC by the space bar at 5 Hz, 20 synthetic people ({person}), ± SD",
+            f"{_auc(auc['keyboard'])} ± {_auc(at['keyboard_sd'])}",
+            ".88",
+            same,
+        ),
+        ("first page usable after `brainloop studio`", f"{live['usable_after_s']:.1f} s", "2 s", same),
+        (
+            f"a gallery of {gallery['images']:,} images, scrolled from end to end: p99 and longest time between frames",
+            f"{gallery['p99_frame_ms']:.0f} ms, {gallery['longest_frame_ms']:.0f} ms",
+            "no stall",
+            same,
+        ),
+    ]
+    return [f"| {words} | {figure} | {bar} | {printed} |" for words, figure, bar, printed in rows]
+
+
+def _between(value: float, interval: list[float]) -> str:
+    return f"{_auc(value)} [{_auc(interval[0])}, {_auc(interval[1])}]"
 
 
 def _signed(value: float) -> str:

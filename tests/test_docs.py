@@ -3,11 +3,16 @@
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
+import time
 import tomllib
+import uuid
 from pathlib import Path
 
 import mne
 import numpy as np
+import pylsl
 import pytest
 import typer
 
@@ -15,6 +20,8 @@ from brainloop import demo
 from brainloop.cli import app
 from brainloop.decoder.members import METHODS
 from brainloop.eeg.synthetic import SyntheticWearer
+from brainloop.presentation.block import Block
+from brainloop.presentation.external import ExternalScreen
 
 ROOT = Path(__file__).parents[1]
 DOCS = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
@@ -130,6 +137,51 @@ def test_the_decoders_example_in_the_readme_runs(photographs_and_recording, caps
     assert 0.6 < float(cross_validated) < 1
     assert float(held_out.split()[0]) == pytest.approx(float(cross_validated), abs=0.05)
     assert len(re.findall(r"-?\d+\.\d*", evidence)) == 3
+
+
+PSYCHOPY = """
+import time
+class Window:
+    def __init__(self, **_): self.shown = time.monotonic()
+    def getActualFrameRate(self): return 60.0
+    def flip(self):
+        self.shown = max(self.shown + 1 / 60, time.monotonic())
+        time.sleep(max(0.0, self.shown - time.monotonic()))
+class TextStim:
+    def __init__(self, *_, **__): pass
+    def draw(self): pass
+class ImageStim(TextStim):
+    def __init__(self, _, path): path.open("rb").close()
+"""
+
+
+def test_the_script_for_psychopy_shows_what_the_studio_plans(photographs, tmp_path):
+    (script,) = blocks("docs/lab.md", "python")
+    tag, plans = uuid.uuid4().hex, uuid.uuid4().hex
+    script = script.replace("lab-markers", tag).replace("brainloop-plan", plans)
+    (tmp_path / "psychopy").mkdir()
+    (tmp_path / "psychopy" / "visual.py").write_text(PSYCHOPY)
+    (tmp_path / "psychopy" / "event.py").write_text("getKeys = lambda keys=None: []\nclearEvents = lambda: None\n")
+    (tmp_path / "script.py").write_text(script.replace('"photographs"', repr(str(photographs))))
+    paths = [path.relative_to(photographs).as_posix() for path in sorted(photographs.glob("*/*.png"))[:5]]
+    software = subprocess.Popen([sys.executable, tmp_path / "script.py"])
+    try:
+        while not pylsl.resolve_byprop("source_id", tag, timeout=0.2):
+            assert software.poll() is None
+        screen = ExternalScreen(tag, paths.__getitem__, source_id=plans)
+        shown, deadline = [], time.monotonic() + 60
+        showing = None
+        while len(shown) < len(paths):
+            assert software.poll() is None
+            assert time.monotonic() < deadline
+            if showing is None and screen._plans.is_heard:
+                showing = screen.show(Block(1, 1, tuple(range(len(paths))), 0.1))
+            shown += showing.poll(0.05).shown if showing else ()
+        assert [(one.position, one.flaw == "missed") for one in shown] == [(k, False) for k in range(len(paths))]
+        screen.close()
+    finally:
+        software.terminate()
+        software.wait(10)
 
 
 def test_the_demos_output_in_the_readme_is_what_the_demo_prints(tmp_path, request, monkeypatch):

@@ -15,14 +15,16 @@ SOURCE = Path(brainloop.__file__).parent
 
 FLOORS = [
     {"errors", "_types", "_files", "_blas"},
-    {"evidence", "labels", "images", "eeg", "settings"},
+    {"evidence", "labels", "images", "eeg", "settings", "consent"},
     {"classifier", "decoder", "presentation", "store"},
     {"study", "observers", "demo"},
-    {"loop", "predict"},
+    {"loop", "predict", "calibration", "people", "exports"},
     {"rehearsal"},
     {"report"},
+    {"studio"},
     {"bench"},
-    {"cli", "cli_bench", "cli_decoder", "terminal", "__main__"},
+    {"cli", "cli_bench", "cli_decoder", "cli_headset", "cli_people", "cli_studio", "cli_timing"}
+    | {"terminal", "__main__"},
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

@@ -1,3 +1,4 @@
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ from scipy.special import expit, logit
 from brainloop.classifier.system import SYSTEMS
 from brainloop.errors import StudyError
 from brainloop.evidence import add_up
-from brainloop.loop import run
+from brainloop.loop import CORRECTION, learn, plan, run, total_evidence
 from brainloop.presentation.block import Response
 from brainloop.study import Study
 
@@ -253,3 +254,65 @@ def test_progress_counts_presentations_of_the_round(study, oracle):
     calls = []
     next(run(study, oracle, progress=lambda done, total: calls.append((done, total))))
     assert calls == [(k, 30) for k in range(31)]
+
+
+def test_a_correction_is_learned_in_place_of_what_looks_said_and_its_image_is_never_shown_again(study, oracle):
+    rounds = run(study, oracle)
+    next(rounds)
+    data = study.data()
+    shown, never = (study.store.looks().image[3], np.setdiff1d(data.ids, study.store.looks().image)[4])
+    study.store.correct(int(shown), True)
+    study.store.correct(int(never), False)
+    number = len(oracle.blocks)
+    list(rounds)
+    later = [image for block, _ in oracle.blocks[number:] for image in block.images]
+    told = data.index(np.array([shown, never]))
+    assert not np.isin(told, later).any()
+    evidence, seen = total_evidence(study, data)
+    np.testing.assert_array_equal(evidence[told], [CORRECTION, -CORRECTION])
+    assert np.isin(told, seen).all()
+    looks = study.store.looks()
+    expected = add_up(data.index(looks.image), looks.evidence, len(data.ids))
+    expected[told] = CORRECTION, -CORRECTION
+    np.testing.assert_array_equal(evidence, expected)
+    head = SYSTEMS["brainloop"].learn(study.features(data)[0][seen], expected[seen])
+    np.testing.assert_array_equal(study.head().weight, head.weight)
+
+
+@pytest.mark.parametrize("system", ["talk", "brainloop"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_no_way_of_asking_shows_what_was_corrected(study, system, number):
+    system, data = SYSTEMS[system], study.data()
+    features = system.fit_features(data.pool)(data.pool)
+    rng = np.random.default_rng(0)
+    evidence = rng.normal(size=120) / 4
+    belief = learn(system, features, evidence, np.sort(rng.permutation(120)[:40]), study.settings)
+    told = np.sort(rng.permutation(120)[:90])
+    blocks = plan(system, belief, number, 30, study.settings, 0.2, told)
+    asked = [image for block in blocks for image in block.images]
+    assert asked
+    assert not np.isin(asked, told).any()
+    assert plan(system, belief, number, 30, study.settings, 0.2, np.arange(120)) == []
+
+
+def test_what_was_corrected_is_not_unsure(tmp_path, photographs, oracle):
+    study = Study.create(
+        tmp_path / "told", images=photographs, target="rose", observer="own", looks_per_round=30, max_looks=30
+    )
+    for image in study.data().ids.tolist():
+        study.store.correct(image, bool(image % 2))
+    assert list(run(study, oracle)) == []  # nothing is left to ask
+    study.store.correct(study.data().ids[0].item(), None)
+    done = next(run(study, oracle))
+    assert (done.looks, done.unsure) == (1, pytest.approx(0, abs=1 / 120))
+
+
+def test_rounds_that_are_answered_but_not_over_are_ended_as_they_were(study, oracle):
+    first = list(run(study, oracle))
+    weights = [study.head(one.number).weight for one in first]
+    with sqlite3.connect(study.folder / "store.sqlite") as raw:
+        raw.execute("delete from round where number > 1")
+    again = list(run(Study.open(study.folder), oracle))
+    assert stable(again) == stable(first[1:])
+    for one, weight in zip(first, weights, strict=True):
+        np.testing.assert_array_equal(study.head(one.number).weight, weight)

@@ -1,4 +1,6 @@
 import sqlite3
+from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -121,3 +123,93 @@ def test_a_file_that_is_no_store_is_refused_by_name(tmp_path):
     (tmp_path / "store.sqlite").write_bytes(b"this is not a database, and long enough to be read as one" * 20)
     with pytest.raises(StudyError, match=r"store\.sqlite.*not a database"):
         Store(tmp_path / "store.sqlite")
+
+
+def answered(store, blocks, people):
+    """Plan blocks of one round each and let people answer them, the n-th block by the n-th person."""
+    for number, (images_, person) in enumerate(zip(blocks, people, strict=True), start=1):
+        store.plan([Block(number, 0, images_, 0.2)])
+        for position in range(len(images_)):
+            store.answer(number, position, replace(response(number + position / 10), person=person))
+        store.close_round(Round(number, 3, 0, 3, 1.0, 0.1, 0.5, None, None, None, False))
+
+
+def test_a_correction_is_kept_replaced_and_taken_back(store):
+    store.correct(3, True, person="ada")
+    store.correct(1, False, person="ada")
+    assert store.corrections() == {1: False, 3: True}
+    store.correct(3, False, person="bob")
+    assert store.corrections() == {1: False, 3: False}
+    assert store.people() == {"ada": (0, 1), "bob": (0, 1)}
+    store.correct(3, None)
+    assert store.corrections() == {1: False}
+
+
+def test_a_correction_is_first_heard_by_the_round_that_is_not_over_yet(store):
+    store.correct(0, True)
+    answered(store, [(1, 2, 3)], ["ada"])
+    store.correct(4, True)
+    assert store.corrections(1) == {0: True}
+    assert store.corrections(2) == store.corrections() == {0: True, 4: True}
+
+
+@pytest.mark.parametrize(("image", "expected"), [(2, "in the test part"), (77, "none of that id")])
+def test_only_images_of_the_pool_can_be_corrected(tmp_path, image, expected):
+    store = Store(tmp_path / "other.sqlite")
+    store.create([replace(one, part="test") if one.id == 2 else one for one in images()], [], {})
+    with pytest.raises(StudyError, match=expected):
+        store.correct(image, True)
+    assert store.corrections() == {}
+    store.close()
+
+
+def test_a_person_who_is_forgotten_leaves_the_others_as_they_were(store):
+    answered(store, [(0, 1), (2, 3), (4, 5), (1, 3)], ["ada", "bob", "ada", "bob"])
+    store.correct(0, True, person="bob")
+    store.correct(5, True, person="ada")
+    assert store.people() == {"ada": (4, 1), "bob": (4, 1)}
+    assert store.forget_person("bob") == {"responses": 4, "corrections": 1}
+    assert store.people() == {"ada": (4, 1)}
+    looks = store.looks()
+    np.testing.assert_array_equal(looks.image, [0, 1, 4, 5])
+    np.testing.assert_array_equal(looks.evidence, [1.0, 1.1, 3.0, 3.1])
+    # Rounds move up; the first, from before bob came, is over still; the correction belongs to what comes next.
+    np.testing.assert_array_equal(looks.round, [1, 1, 2, 2])
+    assert [one.number for one in store.rounds()] == [1]
+    assert store.corrections(2) == {}
+    assert store.corrections(3) == {5: True}
+
+
+def test_a_block_that_two_people_shared_is_over_once_one_is_forgotten(store):
+    store.plan([Block(1, 0, (0, 1, 2, 3), 0.2), Block(1, 0, (4, 5), 0.2)])
+    for position, person in enumerate(["ada", "bob", "ada"]):
+        store.answer(1, position, replace(response(), person=person))
+    store.forget_person("ada")
+    assert store.blocks() == [(Block(1, 1, (1,), 0.2), 1), (Block(1, 2, (4, 5), 0.2), 0)]
+
+
+def test_nothing_of_a_forgotten_person_is_left_in_the_files_of_the_store(store, tmp_path):
+    answered(store, [(0, 1, 2)] * 5, ["zaphod", "ada", "zaphod", "ada", "zaphod"])
+    store.correct(5, True, person="zaphod")
+
+    def found():
+        return [path.name for path in sorted(tmp_path.iterdir()) if b"zaphod" in path.read_bytes()]
+
+    assert found()
+    store.forget_person("zaphod")
+    assert found() == []
+    assert store.forget_person("zaphod") == {"responses": 0, "corrections": 0}
+
+
+def test_a_store_that_another_program_reads_is_not_said_to_be_clean(store, tmp_path):
+    answered(store, [(0, 1, 2)], ["ada"])
+    with closing(sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)) as reader:
+        reader.execute("begin")
+        reader.execute("select count(*) from response").fetchone()
+        with store._engine.connect() as sql:
+            sql.exec_driver_sql("PRAGMA busy_timeout=50")
+        with pytest.raises(StudyError, match="close what uses the study, and erase again"):
+            store.forget_person("ada")
+        reader.execute("rollback")
+    store.forget_person("ada")
+    assert b"ada" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())

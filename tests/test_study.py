@@ -4,9 +4,13 @@ import shutil
 import numpy as np
 import pytest
 
+from brainloop.eeg.erp import ERP
 from brainloop.errors import ImageError, SettingsError, StudyError
 from brainloop.presentation.block import Block, Response
-from brainloop.study import Study
+from brainloop.settings import Settings
+from brainloop.study import Study, calibration_part
+
+PARTS = ("pool", "test", "calibration", "aside", "unusable")
 
 
 def create(tmp_path, photographs, **values):
@@ -15,7 +19,7 @@ def create(tmp_path, photographs, **values):
 
 def parts(study):
     images = study.store.images()
-    return {part: [image for image in images if image.part == part] for part in ("pool", "test", "aside", "unusable")}
+    return {part: [image for image in images if image.part == part] for part in PARTS}
 
 
 def test_a_quarter_of_each_class_is_set_aside_to_measure_on(tmp_path, photographs):
@@ -186,3 +190,45 @@ def test_a_folder_with_a_question_mark_in_its_name_holds_its_own_store(tmp_path,
     study = Study.create(tmp_path / "what?cars#1", images=photographs, target="rose")
     assert (study.folder / "store.sqlite").stat().st_size > 0
     assert not (tmp_path / "what").exists()
+
+
+def test_a_live_study_sets_images_apart_for_calibration_and_changes_nothing_else(tmp_path, photographs):
+    plain, live = (
+        parts(create(tmp_path / observer, photographs, observer=observer)) for observer in ("simulated", "live")
+    )
+    assert live["test"] == plain["test"]
+    calibration = {image.id for image in live["calibration"]}
+    assert [image for image in plain["pool"] if image.id not in calibration] == live["pool"]
+    labels = [image.label for image in live["calibration"]]
+    assert (labels.count("rose"), labels.count("sky")) == (6, 24)  # a quarter of the 24 and of the 96 in the pool
+
+
+@pytest.mark.parametrize(
+    ("n_targets", "n_others", "expected"),
+    [(400, 4000, (40, 293)), (80, 4000, (20, 147)), (400, 400, (40, 100)), (3, 100, (0, 0))],
+)
+def test_what_is_set_apart_has_a_calibrations_prevalence_as_far_as_the_pool_can_spare_it(n_targets, n_others, expected):
+    truth = np.random.default_rng(0).permutation(np.arange(n_targets + n_others + 50) < n_targets)
+    pool = np.sort(np.concatenate([np.flatnonzero(truth), np.flatnonzero(~truth)[:n_others]]))
+    chosen = calibration_part(truth, pool, Settings("photos", "rose", seed=3))
+    assert (truth[chosen].sum(), (~truth[chosen]).sum()) == expected
+    assert np.isin(chosen, pool).all()
+    assert (np.diff(chosen) > 0).all()
+    other = calibration_part(truth, pool, Settings("photos", "rose", seed=4))
+    assert expected == (0, 0) or not np.array_equal(chosen, other)
+
+
+def test_a_live_study_needs_no_class_folders(tmp_path, photographs):
+    study = Study.create(tmp_path / "study", images=photographs / "sky", target="clouds", observer="live")
+    assert {image.part for image in study.store.images()} == {"pool"}
+
+
+def test_what_a_study_remembers_of_a_person_can_be_forgotten(tmp_path, photographs):
+    study = create(tmp_path, photographs, observer="live")
+    mean = ERP(np.ones((2, 1, 3)), np.ones((2, 1, 3)), (4, 5), np.arange(3.0), ("Pz",))
+    facts = {"observer": "live", "recordings": [{"name": "ada/1", "person": "ada"}, {"name": "bob/1", "person": "bob"}]}
+    study.remember(facts, {"ada/1": mean, "bob/1": mean, "adam/1": mean})
+    assert study.forget("ada") == 2
+    assert set(study.erps()) == {"bob/1", "adam/1"}
+    assert study.store.fact("observer")["recordings"] == facts["recordings"][1:]
+    assert study.forget("ada") == 0

@@ -9,7 +9,11 @@ import typer
 from brainloop import __version__
 from brainloop._types import Progress
 from brainloop.cli_bench import bench
-from brainloop.cli_decoder import add_commands
+from brainloop.cli_decoder import add_commands as add_decoder_commands
+from brainloop.cli_headset import headset
+from brainloop.cli_people import people
+from brainloop.cli_studio import add_commands as add_studio_commands
+from brainloop.cli_timing import add_commands as add_timing_commands
 from brainloop.errors import BrainloopError
 from brainloop.terminal import bar, err, out
 
@@ -24,6 +28,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(headset, name="headset")
+app.add_typer(people, name="people")
 app.add_typer(bench, name="bench")
 
 
@@ -211,7 +217,9 @@ def predict(
     out.print(f"{path}: {len(predictions)} images, {found} of them more likely targets than not")
 
 
-add_commands(app)
+add_decoder_commands(app)
+add_studio_commands(app)
+add_timing_commands(app)
 
 
 def _run(study: "Study") -> None:

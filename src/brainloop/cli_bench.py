@@ -50,6 +50,21 @@ def bench_kills(
         raise typer.Exit(1)
 
 
+@bench.command("live")
+def bench_live(
+    presentations: Annotated[int, typer.Option(help="In the block that is measured.")] = 300,
+    gallery: Annotated[int, typer.Option(help="Images of the gallery that is scrolled.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Of wearer, images and key presses.")] = 0,
+    json: Json = None,
+) -> None:
+    """Sit a synthetic wearer down before a real browser, by LSL: frames, clocks, samples, latency, AUC."""
+    from brainloop.bench.live import bench_live as measure
+
+    with bar("steps") as progress:
+        figures = measure(presentations=presentations, gallery=gallery, seed=seed, progress=progress)
+    _figures(figures, json)
+
+
 @bench.command("rounds")
 def bench_rounds(
     pool: Annotated[int, typer.Option(help="Images in the pool.")] = 3000,

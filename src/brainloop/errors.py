@@ -8,6 +8,7 @@
     ├── RecordingError       a recording cannot be used
     ├── DecoderError         a decoder cannot be trained or does not fit
     └── StudyError           a study's folder is not as it should be
+        └── StoppedError     the person who looks has stopped
 
 A message reads: what was expected, what came, where, what to do next.
 """
@@ -20,6 +21,7 @@ __all__ = [
     "MissingExtraError",
     "RecordingError",
     "SettingsError",
+    "StoppedError",
     "StudyError",
 ]
 
@@ -61,3 +63,7 @@ class DecoderError(BrainloopError):
 
 class StudyError(BrainloopError):
     """Open a study that ``brainloop new`` made, with the settings and images it was made with."""
+
+
+class StoppedError(StudyError):
+    """Go on whenever you like: what was answered before the person stopped is kept."""

@@ -31,8 +31,9 @@ class Settings:
     backbone: str = _setting("'builtin', an ONNX file or folder, a hub repository, or 'timm:NAME'", "builtin")
     backbone_output: str | None = _setting("output of the backbone; its features where left out", None)
     precision: Literal["float32", "float16"] = _setting("of embeddings on disk; float16 halves them", "float32")
-    observer: Literal["replay", "simulated", "own"] | None = _setting(
-        "who answers the blocks; 'own' is handed to `run` in Python; replay where there are recordings, if left out",
+    observer: Literal["replay", "simulated", "live", "own"] | None = _setting(
+        "who answers the blocks; 'live' is a person at the studio's screen, 'own' is handed to `run` in Python; replay "
+        "where there are recordings, if left out",
         None,
     )
     recordings: tuple[str, ...] = _setting("files or folders of recordings to replay", ())
@@ -52,7 +53,9 @@ class Settings:
     max_looks: int = _setting("stop here though not converged; the talk's run has 795", 1000)
     block_size: int = _setting("presentations without a pause; 50 at 5 Hz are 10 s, as long as one looks with ease", 50)
     pause: float = _setting("rest between two blocks, s", 5.0)
-    soa: float | None = _setting("onset to onset, s; the recordings' own, or .2 for a simulation, where left out", None)
+    soa: float | None = _setting(
+        "onset to onset, s; the recordings' own, or .2 where nothing is replayed, if left out", None
+    )
     compose: bool | None = _setting(
         "put queried images among fillers; on unless a recording is replayed, where left out", None
     )

@@ -8,12 +8,14 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sqlalchemy import (
     URL,
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     create_engine,
+    delete,
     event,
     func,
     insert,
@@ -52,7 +55,7 @@ IMAGE = Table(
     Column("path", String, nullable=False),
     Column("label", String),
     Column("part", String, nullable=False),
-    CheckConstraint("part in ('pool', 'test', 'aside', 'unusable')"),
+    CheckConstraint("part in ('pool', 'test', 'calibration', 'aside', 'unusable')"),
 )
 
 SKIPPED = Table("skipped", META, Column("path", String, primary_key=True), Column("reason", String, nullable=False))
@@ -89,6 +92,16 @@ RESPONSE = Table(
     Column("station", String, nullable=False),
 )
 
+CORRECTION = Table(
+    "correction",
+    META,
+    Column("image", ForeignKey("image.id"), primary_key=True),
+    Column("is_target", Boolean, nullable=False),
+    Column("person", String, nullable=False),
+    Column("at", String, nullable=False),
+    Column("round", Integer, nullable=False),
+)
+
 ROUND = Table("round", META, Column("number", Integer, primary_key=True), Column("measures", Text, nullable=False))
 
 
@@ -107,7 +120,8 @@ class PoolImage:
     label : str or None
         Its class folder.
     part : str
-        ``pool``, ``test`` (never shown), ``aside`` (thinned out) or ``unusable`` (could not be decoded).
+        ``pool``, ``test`` (never shown), ``calibration`` (shown there alone), ``aside`` (thinned out) or ``unusable``
+        (could not be decoded).
     """
 
     id: int
@@ -129,7 +143,7 @@ class Round:
         Presentations that were answered, those of them whose epoch was rejected, and images seen at least once.
     viewing_s, machine_s : float
         Time that the person looked (looks x SOA and the pauses between blocks) and that the machine took to label,
-        train, score and query, s.
+        train, score and query, s; after an erasure, that it took to train again.
     unsure : float
         Share of the pool with a confidence below the threshold.
     auc, auc_low, auc_high : float or None
@@ -185,7 +199,9 @@ class Store:
 
         @event.listens_for(self._engine, "connect")
         def durable(connection: Any, _record: Any) -> None:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+            for pragma in (
+                "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000", "secure_delete=ON",
+            ):  # fmt: skip
                 connection.execute(f"PRAGMA {pragma}")
 
         with self._begin() as sql:
@@ -329,6 +345,146 @@ class Store:
             np.array(position, dtype=np.int64),
         )
 
+    def correct(self, image: int, is_target: bool | None, person: str = "") -> None:
+        """Keep a person's word on an image, in place of an earlier one; None takes it back.
+
+        It belongs to the round that is not over yet: that round's training is the first to hear it.
+
+        Parameters
+        ----------
+        image : int
+            Id of an image of the pool.
+        is_target : bool or None
+            What it is.
+        person : str
+            Who says so.
+
+        Raises
+        ------
+        StudyError
+            If the image is not of the pool: what is said of another would teach nothing.
+        """
+        with self._begin() as sql:
+            part = sql.execute(select(IMAGE.c.part).where(IMAGE.c.id == image)).scalar()
+            if part != "pool":
+                where = "there is none of that id" if part is None else f"it is in the {part} part"
+                raise StudyError(
+                    f"expected an image of the pool to correct, got image {image}: {where}, which nothing is learned "
+                    "from; correct one of the pool"
+                )
+            sql.execute(delete(CORRECTION).where(CORRECTION.c.image == image))
+            if is_target is not None:
+                over = sql.execute(select(func.max(ROUND.c.number))).scalar() or 0
+                said = {"image": image, "is_target": is_target, "person": person, "at": _now(), "round": over + 1}
+                sql.execute(insert(CORRECTION).values(said))
+
+    def corrections(self, last_round: int | None = None) -> dict[int, bool]:
+        """Read what persons said of images, by image id: up to a round, or all."""
+        query = select(CORRECTION.c.image, CORRECTION.c.is_target).order_by(CORRECTION.c.image)
+        if last_round is not None:
+            query = query.where(CORRECTION.c.round <= last_round)
+        with self._begin() as sql:
+            return {row.image: row.is_target for row in sql.execute(query)}
+
+    def people(self) -> dict[str, tuple[int, int]]:
+        """Count each person's responses and corrections; corrections of nobody in particular are left out."""
+        found: dict[str, tuple[int, int]] = {}
+        with self._begin() as sql:
+            for person, n in sql.execute(select(RESPONSE.c.person, func.count()).group_by(RESPONSE.c.person)):
+                found[person] = (n, 0)
+            for person, n in sql.execute(select(CORRECTION.c.person, func.count()).group_by(CORRECTION.c.person)):
+                found[person] = (found.get(person, (0, 0))[0], n)
+        return {person: found[person] for person in sorted(found) if person}
+
+    def responses_of(self, person: str) -> list[dict[str, Any]]:
+        """List a person's responses, each with the image that it answers, in the order of the plan."""
+        query = (
+            select(
+                IMAGE.c.path, BLOCK.c.round, PRESENTATION.c.block, PRESENTATION.c.position, RESPONSE.c.onset,
+                RESPONSE.c.score, RESPONSE.c.evidence, RESPONSE.c.rejected, RESPONSE.c.source, RESPONSE.c.session,
+            )
+            .join(PRESENTATION, PRESENTATION.c.id == RESPONSE.c.presentation)
+            .join(BLOCK, BLOCK.c.number == PRESENTATION.c.block)
+            .join(IMAGE, IMAGE.c.id == PRESENTATION.c.image)
+            .where(RESPONSE.c.person == person)
+            .order_by(PRESENTATION.c.block, PRESENTATION.c.position)
+        )  # fmt: skip
+        with self._begin() as sql:
+            return [dict(row) for row in sql.execute(query).mappings()]
+
+    def corrections_of(self, person: str) -> list[dict[str, Any]]:
+        """List a person's corrections, each with the image that it is of."""
+        query = (
+            select(IMAGE.c.path, CORRECTION.c.is_target, CORRECTION.c.at)
+            .join(CORRECTION, CORRECTION.c.image == IMAGE.c.id)
+            .where(CORRECTION.c.person == person)
+            .order_by(IMAGE.c.path)
+        )
+        with self._begin() as sql:
+            return [dict(row) for row in sql.execute(query).mappings()]
+
+    def forget_person(self, person: str) -> dict[str, int]:
+        """Delete a person's responses and corrections, out of the file too, as if they had never been.
+
+        What was planned in blocks that the person saw and nobody has answered goes as well; rounds without a look left
+        go, and later ones move up. Rounds that were trained on what went are not over any more:
+        `brainloop.loop.retrain` ends them again.
+
+        Returns
+        -------
+        dict of str to int
+            How many ``responses`` and ``corrections`` went.
+
+        Raises
+        ------
+        StudyError
+            If another program is reading the store, so that the file cannot be written anew.
+        """
+        theirs = RESPONSE.c.person == person
+        said = CORRECTION.c.person == person
+        with self._begin() as sql:
+            shown = (
+                select(BLOCK.c.number, BLOCK.c.round)
+                .join(PRESENTATION, PRESENTATION.c.block == BLOCK.c.number)
+                .join(RESPONSE, RESPONSE.c.presentation == PRESENTATION.c.id)
+                .where(theirs)
+                .distinct()
+            )
+            blocks = sql.execute(shown).all()
+            touched = [block.round for block in blocks]
+            touched += sql.execute(select(CORRECTION.c.round).where(said)).scalars().all()
+            gone = {
+                "responses": sql.execute(delete(RESPONSE).where(theirs)).rowcount,
+                "corrections": sql.execute(delete(CORRECTION).where(said)).rowcount,
+            }
+            # A block is answered from its first presentation to its last: one with a hole could not be gone on with.
+            unanswered = PRESENTATION.c.id.not_in(select(RESPONSE.c.presentation))
+            for block in blocks:
+                sql.execute(delete(PRESENTATION).where(PRESENTATION.c.block == block.number, unanswered))
+            sql.execute(delete(BLOCK).where(BLOCK.c.number.not_in(select(PRESENTATION.c.block))))
+            if touched:
+                sql.execute(delete(ROUND).where(ROUND.c.number >= min(touched)))
+                _renumber_rounds(sql)
+        self._rewrite()
+        return gone
+
+    def _rewrite(self) -> None:
+        """Write the file anew, so that neither free pages nor the log hold what was deleted."""
+        busy = True
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as sql:
+                sql.exec_driver_sql("VACUUM")
+                busy = bool(sql.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0])
+        except DatabaseError as error:
+            reason = str(error.orig)
+        else:
+            reason = "another program reads it"
+        if busy:
+            raise StudyError(
+                f"{self._path} could not be written anew: {reason}. What was to be erased may still be found in it: "
+                "close what uses the study, and erase again"
+            )
+
     def close_round(self, measures: Round) -> None:
         """Write what a round came to; it is over with this."""
         row = dict(zip((f.name for f in fields(Round)), astuple(measures), strict=True))
@@ -340,3 +496,18 @@ class Store:
         with self._begin() as sql:
             rows = sql.execute(select(ROUND.c.measures).order_by(ROUND.c.number)).scalars()
             return [Round(**json.loads(row)) for row in rows]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _renumber_rounds(sql: Connection) -> None:
+    """Close the holes between the numbers of the rounds that have a block; corrections keep their place."""
+    left = sql.execute(select(BLOCK.c.round).distinct().order_by(BLOCK.c.round)).scalars().all()
+    for number, old in enumerate(left, start=1):
+        sql.execute(update(BLOCK).where(BLOCK.c.round == old).values(round=number))
+    said = sql.execute(select(CORRECTION.c.round).distinct().order_by(CORRECTION.c.round)).scalars().all()
+    for old in said:
+        number = 1 + sum(one < old for one in left)
+        sql.execute(update(CORRECTION).where(CORRECTION.c.round == old).values(round=number))

@@ -5,6 +5,9 @@ store.sqlite     images, blocks, responses, rounds
 embeddings/      one vector an image, by content and backbone
 models/          the feature map, the head of each round, the observer's mean responses
 reports/         what `brainloop report` wrote
+people/          of each person who looked live: consent, raw sessions, decoder
+recordings/      their sessions as a BIDS data set
+exports/         what the studio wrote for others
 """
 
 import json
@@ -32,7 +35,17 @@ from brainloop.images.pool import Image, Pool, scan
 from brainloop.settings import CHANGEABLE, Settings
 from brainloop.store import PoolImage, Store
 
-__all__ = ["Study", "StudyData", "split"]
+__all__ = ["Study", "StudyData", "calibration_part", "split"]
+
+CALIBRATION_TARGETS = 40
+"""Targets set apart for a person's calibration, at most: four minutes at 5 Hz show 144 of them, so that none has to
+come more than four times, and a decoder cannot learn the images in place of the response."""
+
+CALIBRATION_PREVALENCE = 0.12
+"""Share of targets among the images set apart: rare enough for a P300 (Polich 2007), frequent enough to have some."""
+
+CALIBRATION_SHARE = 4
+"""At most one in so many of the pool's images of a class is set apart: the pool is there to be looked through."""
 
 
 @dataclass(frozen=True)
@@ -278,6 +291,29 @@ class Study:
             found[words["name"]] = ERP(**tensors, n=tuple(n), channels=tuple(channels))
         return found
 
+    def forget(self, person: str) -> int:
+        """Take a person out of what `remember` kept; give how many recordings and mean responses went."""
+        theirs = f"{person}/"  # a live recording is called PERSON/SESSION
+        gone = 0
+        for path in sorted((self.folder / "models").glob("erp-*.safetensors")):
+            _, words = load_tensors(path)
+            if words["name"].startswith(theirs) or words["name"] == person:
+                path.unlink()
+                gone += 1
+        facts = self.store.fact("observer") or {}
+        recordings = facts.get("recordings")
+        if isinstance(recordings, list):
+            kept = [
+                about
+                for about in recordings
+                if not isinstance(about, dict)
+                or (about.get("person") != person and not str(about.get("name", "")).startswith(theirs))
+            ]
+            if len(kept) < len(recordings):
+                gone += len(recordings) - len(kept)
+                self.store.note("observer", facts | {"recordings": kept})
+        return gone
+
     def head(self, round_number: int | None = None) -> AnyHead:
         """Read the head of a round, the last by default.
 
@@ -331,6 +367,33 @@ def split(truth: BoolArray, settings: Settings) -> tuple[IntArray, IntArray]:
     return np.sort(np.concatenate(pool)), np.sort(np.concatenate(test))
 
 
+def calibration_part(truth: BoolArray, pool: IntArray, settings: Settings) -> IntArray:
+    """Set images of the pool apart for calibration alone, by the seed.
+
+    A decoder must not meet in the study the image it was trained on.
+
+    Parameters
+    ----------
+    truth : array of bool, shape (n_images,)
+        Whether each is a target.
+    pool : array of int
+        Indices of the pool.
+    settings : Settings
+        Its seed.
+
+    Returns
+    -------
+    array of int
+        Indices, rising: targets and others in the prevalence of a calibration, as far as the pool can spare them.
+    """
+    rng = np.random.default_rng([settings.seed, 4])
+    targets, others = rng.permutation(pool[truth[pool]]), rng.permutation(pool[~truth[pool]])
+    n_targets = min(CALIBRATION_TARGETS, targets.size // CALIBRATION_SHARE)
+    wanted = round(n_targets * (1 - CALIBRATION_PREVALENCE) / CALIBRATION_PREVALENCE)
+    n_others = min(wanted, others.size // CALIBRATION_SHARE)
+    return np.sort(np.concatenate([targets[:n_targets], others[:n_others]]))
+
+
 def _with_whole_paths(settings: Settings) -> Settings:
     """Resolve paths, so that a study goes on from whatever folder it is started in."""
     return replace(
@@ -345,7 +408,7 @@ def _assign_parts(pool: Pool, settings: Settings) -> list[PoolImage]:
     """Say which images are shown, which only measure, and which stay aside; without truth, all are shown."""
     is_target = np.array([image.label == settings.target for image in pool.images])
     part = np.full(len(pool.images), "pool", dtype=object)
-    if settings.observer == "own" and (not is_target.any() or is_target.all()):
+    if settings.observer in ("own", "live") and (not is_target.any() or is_target.all()):
         return [PoolImage(number, *_facts(image), "pool") for number, image in enumerate(pool.images)]
     if not is_target.any() or is_target.all():
         classes = Counter(image.label for image in pool.images if image.label is not None)
@@ -357,6 +420,8 @@ def _assign_parts(pool: Pool, settings: Settings) -> list[PoolImage]:
     shown, never_shown = split(is_target, settings)
     part[:] = "aside"
     part[shown], part[never_shown] = "pool", "test"
+    if settings.observer == "live":
+        part[calibration_part(is_target, shown, settings)] = "calibration"
     return [PoolImage(number, *_facts(image), str(part[number])) for number, image in enumerate(pool.images)]
 
 

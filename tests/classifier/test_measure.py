@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from brainloop.classifier.measure import auc_interval
+from brainloop.classifier.measure import auc_interval, expected_auc
 
 
 @settings(deadline=None)
@@ -27,3 +27,20 @@ def test_the_interval_is_as_wide_as_a_bootstrap_by_hand():
         values.append(roc_auc_score(truth[draw], scores[draw]))
     measured = auc_interval(truth, scores)
     np.testing.assert_allclose([measured.low, measured.high], np.quantile(values, [0.025, 0.975]), atol=0.01)
+
+
+@given(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=2, max_size=12))
+def test_the_expected_auc_is_that_of_every_pair_of_a_target_and_another(probabilities):
+    p = np.array(probabilities)
+    pairs = right = 0.0
+    for i in range(len(p)):
+        for j in range(len(p)):
+            if i != j:
+                weight = p[i] * (1 - p[j])
+                pairs += weight
+                right += weight * (1.0 if p[i] > p[j] else 0.5 if p[i] == p[j] else 0.0)
+    expected = expected_auc(p)
+    if pairs < 1e-12:
+        assert expected is None
+    else:
+        assert expected == pytest.approx(right / pairs)

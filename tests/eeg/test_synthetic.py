@@ -9,6 +9,7 @@ from brainloop.decoder.tangent import train_xdawn_ts
 from brainloop.eeg.epochs import Epocher, cut, epoch_recording
 from brainloop.eeg.erp import erp
 from brainloop.eeg.recordings import Recording
+from brainloop.eeg.scalp import CAP
 from brainloop.eeg.signal import CausalFilter, Signal
 from brainloop.eeg.synthetic import SyntheticWearer
 from brainloop.errors import SettingsError
@@ -211,6 +212,7 @@ def test_a_calibration_is_a_recording_like_any_other():
     [
         lambda: SyntheticWearer(-1),
         lambda: SyntheticWearer(0, sfreq=90.0),
+        lambda: SyntheticWearer(0, misses=1.5),
         lambda: WEARER.wear(np.array([0.0, 0.0]), np.zeros(2, dtype=bool)),
         lambda: WEARER.wear(np.zeros(0), np.zeros(0, dtype=bool)),
         lambda: WEARER.wear(np.array([0.0, 1.0]), np.zeros(3, dtype=bool)),
@@ -222,3 +224,28 @@ def test_a_calibration_is_a_recording_like_any_other():
 def test_what_cannot_be_rendered_is_refused(call):
     with pytest.raises(SettingsError, match="expected"):
         call()
+
+
+def test_a_wearer_of_a_whole_cap_has_its_p300_at_pz_too():
+    onset, is_target = np.array([0.0]), np.array([True])
+    seen, unmoved = (SyntheticWearer(11, p300=p300, channels=CAP).wear(onset, is_target) for p300 in (16e-6, 0.0))
+    assert CAP[(seen.data - unmoved.data).max(axis=1).argmax()] == "Pz"
+
+
+def test_targets_that_are_missed_evoke_nothing():
+    is_target = np.arange(40) % 8 == 4
+    blind = SyntheticWearer(11, misses=1.0).wear(0.5 * np.arange(40), is_target)
+    without = WEARER.wear(0.5 * np.arange(40), np.zeros(40, dtype=bool))
+    np.testing.assert_array_equal(blind.data, without.data)
+    np.testing.assert_array_equal(blind.is_target, is_target)
+
+
+def test_the_share_of_misses_is_that_asked_for():
+    is_target = np.ones(200, dtype=bool)
+    onsets = np.arange(200.0)
+    some, none, all_ = (SyntheticWearer(2, misses=share).wear(onsets, is_target) for share in (0.3, 1.0, 0.0))
+    responses = [
+        cut(run.times, run.data - none.data, onsets, 250.0, SPEC).data[:, CHANNEL["Pz"]].max(axis=1)
+        for run in (some, all_)
+    ]
+    assert (responses[0] > 0.1e-6).sum() / (responses[1] > 0.1e-6).sum() == pytest.approx(0.7, abs=0.12)

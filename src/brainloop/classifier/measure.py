@@ -6,7 +6,7 @@ import numpy as np
 
 from brainloop._types import BoolArray, FloatArray
 
-__all__ = ["Auc", "auc_interval"]
+__all__ = ["Auc", "auc_interval", "expected_auc"]
 
 
 class Auc(NamedTuple):
@@ -52,3 +52,31 @@ def auc_interval(truth: BoolArray, scores: FloatArray, *, seed: int = 0, n_resam
     auc = (target * below).sum(axis=1) / (truth.sum() * (~truth).sum())
     low, high = np.quantile(auc[1:], [0.025, 0.975])
     return Auc(float(auc[0]), float(low), float(high))
+
+
+def expected_auc(probability: FloatArray) -> float | None:
+    """Estimate the AUC of calibrated probabilities without knowing the truth.
+
+    The share of (target, other) pairs that the probabilities order rightly, where each image is a target with its own
+    probability: as good as the probabilities are calibrated, no better.
+
+    Parameters
+    ----------
+    probability : array, shape (n,)
+        That each image is a target.
+
+    Returns
+    -------
+    float or None
+        None where no image, or every image, is surely a target.
+    """
+    p = np.sort(probability)
+    other = 1 - p
+    below = np.cumsum(other) - other
+    # Ties are in order of the sort; as both of a pair appear in both roles, they must count half.
+    _, first, count = np.unique(p, return_index=True, return_counts=True)
+    group = np.repeat(np.arange(first.size), count)
+    sums = np.bincount(group, weights=other)
+    below = below[first][group] + sums[group] / 2 - other / 2
+    pairs = p.sum() * other.sum() - (p * other).sum()
+    return float((p * below).sum() / pairs) if pairs > 0 else None

@@ -7,21 +7,10 @@ from scipy import fft
 
 from brainloop._types import BoolArray, FloatArray
 from brainloop.eeg.recordings import Recording, Run
+from brainloop.eeg.scalp import PLACES, scalp
 from brainloop.errors import SettingsError
 
-__all__ = ["SyntheticWearer"]
-
-PLACES = {
-    "Fp1": (-0.31, 0.95),
-    "Fp2": (0.31, 0.95),
-    "Fz": (0.0, 0.5),
-    "Cz": (0.0, 0.0),
-    "Pz": (0.0, -0.5),
-    "PO7": (-0.59, -0.81),
-    "Oz": (0.0, -1.0),
-    "PO8": (0.59, -0.81),
-}
-"""Places on the head from above, nose up, the ears at x = -1 and 1: the 10-20 system's projection."""
+__all__ = ["BLINKS_A_MINUTE", "LATENCY_SD", "STRENGTH_SD", "UV", "Attention", "SyntheticWearer", "bump", "shaped_noise"]
 
 LEAD_IN, TAIL = 3.0, 1.5
 """EEG before the first and after the last onset, s: the filter settles, the last window is complete."""
@@ -29,12 +18,44 @@ LEAD_IN, TAIL = 3.0, 1.5
 CALIBRATION_BLOCKS = 1_000_000
 """Number of the first block of a calibration: far from those of a study, which count from 0."""
 
+LATENCY_SD, STRENGTH_SD = 0.04, 0.25
+"""How much the P300 varies from trial to trial: in time, s, and in amplitude, as a share."""
+
+BLINKS_A_MINUTE = 8
+
 UV = 1e-6
+
+
+class Attention:
+    """What a target meets in a mind that has seen others before it: expectation, and the attentional blink."""
+
+    def __init__(self) -> None:
+        self._share, self._seen = 0.1, -np.inf
+
+    def gain(self, onset: float, is_target: bool, hardness: float = 0.0) -> float:
+        """Say how strong the P300 to the next presentation is on average, as a share; 0 without one.
+
+        Parameters
+        ----------
+        onset : float
+            Later than those before it, s.
+        is_target : bool
+            Whether a target is seen.
+        hardness : float
+            How hard the image is to tell, 0 to 1.
+        """
+        gain = 0.0
+        if is_target and onset - self._seen >= 0.5:
+            gain = float(np.clip(1.0 - 1.25 * (self._share - 0.1), 0.25, 1.0) * (1.0 - 0.6 * hardness))
+            self._seen = onset
+        # The expectation of a target follows about the last twenty images.
+        self._share += (float(is_target) - self._share) / 20
+        return gain
 
 
 @dataclass(frozen=True)
 class SyntheticWearer:
-    """One simulated person: continuous EEG of eight channels in answer to a schedule of presentations.
+    """One simulated person: continuous EEG in answer to a schedule of presentations.
 
     Everything follows from the seed and the number of the block, so that any block can be rendered again by
     itself. Magnitudes are those of healthy adults with gel electrodes:
@@ -67,6 +88,10 @@ class SyntheticWearer:
         .8 to `xdawn_ts` trained on 400 presentations at 5 Hz with targets anywhere, the attentional blink included.
     mains : float
         Mains frequency, Hz.
+    channels : tuple of str
+        Names of electrodes in the 10-05 system.
+    misses : float
+        Share of the targets that are not noticed at all, 0 to 1.
 
     References
     ----------
@@ -86,17 +111,17 @@ class SyntheticWearer:
     sfreq: float = 250.0
     p300: float = 16 * UV
     mains: float = 50.0
+    channels: tuple[str, ...] = tuple(PLACES)
+    misses: float = 0.0
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise SettingsError(f"expected a seed of 0 or more, got {self.seed}")
         if not self.sfreq > 2 * self.mains:
             raise SettingsError(f"expected a sampling rate above {2 * self.mains:g} Hz, got {self.sfreq:g} Hz")
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the channels."""
-        return tuple(PLACES)
+        if not 0 <= self.misses <= 1:
+            raise SettingsError(f"expected a share of misses between 0 and 1, got {self.misses:g}")
+        scalp(self.channels)
 
     @property
     def latency(self) -> float:
@@ -121,15 +146,9 @@ class SyntheticWearer:
             0 for non-targets and within the attentional blink.
         """
         hardness = np.zeros(len(onsets)) if hardness is None else hardness
-        gains = np.zeros(len(onsets))
-        share, seen = 0.1, -np.inf
-        for i, onset in enumerate(onsets):
-            if is_target[i] and onset - seen >= 0.5:
-                gains[i] = np.clip(1.0 - 1.25 * (share - 0.1), 0.25, 1.0) * (1.0 - 0.6 * hardness[i])
-                seen = onset
-            # The expectation of a target follows about the last twenty images.
-            share += (float(is_target[i]) - share) / 20
-        return gains
+        attention = Attention()
+        seen = zip(onsets.tolist(), is_target.tolist(), hardness.tolist(), strict=True)
+        return np.array([attention.gain(*one) for one in seen])
 
     def wear(
         self,
@@ -174,11 +193,12 @@ class SyntheticWearer:
             raise SettingsError("expected onsets that increase, in seconds")
         if not ((hardness >= 0) & (hardness <= 1)).all():
             raise SettingsError("expected hardness between 0 and 1")
+        noticed = is_target & (np.random.default_rng([3, self.seed, block]).random(len(onsets)) >= self.misses)
         rng = np.random.default_rng([1, self.seed, block])
         n_samples = round((onsets[-1] - onsets[0] + LEAD_IN + TAIL) * self.sfreq)
         times = onsets[0] - LEAD_IN + np.arange(n_samples) / self.sfreq
         data = self._background(rng, n_samples) + self._blinks(rng, times)
-        data += self._responses(rng, times, onsets, is_target, hardness)
+        data += self._responses(rng, times, onsets, noticed, hardness)
         return Run(data, times, onsets, is_target)
 
     def calibration(self, n: int = 400, *, prevalence: float = 0.15, soa: float = 0.2) -> Recording:
@@ -221,31 +241,27 @@ class SyntheticWearer:
         return Recording(name, name, "", self.channels, self.sfreq, tuple(runs))
 
     def _background(self, rng: np.random.Generator, n_samples: int) -> FloatArray:
-        places = np.array(list(PLACES.values()))
-        distances = np.linalg.norm(places[:, None] - places[None], axis=2)
-        mixing = np.exp(-(distances**2) / (2 * 0.5**2))
-        mixing /= np.linalg.norm(mixing, axis=1, keepdims=True)
+        head, n = scalp(self.channels), len(self.channels)
         frequencies = fft.rfftfreq(n_samples, 1 / self.sfreq)
-        pink = _shaped(rng, len(places), n_samples, np.maximum(frequencies, 0.5) ** -0.75)
-        alpha = _shaped(rng, 1, n_samples, np.exp(-((frequencies - 10.0) ** 2) / (2 * 0.5**2)))
-        walk = np.cumsum(rng.standard_normal((len(places), n_samples)), axis=1) / np.sqrt(10 * self.sfreq)
+        pink = shaped_noise(rng, n, n_samples, np.maximum(frequencies, 0.5) ** -0.75)
+        alpha = shaped_noise(rng, 1, n_samples, np.exp(-((frequencies - 10.0) ** 2) / (2 * 0.5**2)))
+        walk = np.cumsum(rng.standard_normal((n, n_samples)), axis=1) / np.sqrt(10 * self.sfreq)
         phase = rng.uniform(0, 2 * np.pi)
         hum = np.sin(2 * np.pi * self.mains * np.arange(n_samples) / self.sfreq + phase)
         return np.asarray(
-            6 * UV * mixing @ pink
-            + 4 * UV * _pattern((0.0, -0.95), 0.6)[:, None] * alpha
+            6 * UV * head.neighbours @ pink
+            + 4 * UV * head.alpha[:, None] * alpha
             + 10 * UV * walk
-            + 3 * UV * np.sqrt(2) * rng.uniform(0.5, 1.5, (len(places), 1)) * hum
-            + 0.5 * UV * rng.standard_normal((len(places), n_samples))
-            + 1000 * UV * rng.uniform(-1, 1, (len(places), 1))
+            + 3 * UV * np.sqrt(2) * rng.uniform(0.5, 1.5, (n, 1)) * hum
+            + 0.5 * UV * rng.standard_normal((n, n_samples))
+            + 1000 * UV * rng.uniform(-1, 1, (n, 1))
         )
 
     def _blinks(self, rng: np.random.Generator, times: FloatArray) -> FloatArray:
-        pattern = np.maximum(_pattern((-0.31, 1.05), 0.4), _pattern((0.31, 1.05), 0.4))
         total = np.zeros(len(times))
-        for centre in rng.uniform(times[0], times[-1], rng.poisson(8 / 60 * (times[-1] - times[0]))):
-            total += 120 * UV * rng.uniform(0.7, 1.3) * _bump(times, centre, 0.07)
-        return pattern[:, None] * total
+        for centre in rng.uniform(times[0], times[-1], rng.poisson(BLINKS_A_MINUTE / 60 * (times[-1] - times[0]))):
+            total += 120 * UV * rng.uniform(0.7, 1.3) * bump(times, centre, 0.07)
+        return scalp(self.channels).eyes[:, None] * total
 
     def _responses(
         self,
@@ -255,31 +271,25 @@ class SyntheticWearer:
         is_target: BoolArray,
         hardness: FloatArray,
     ) -> FloatArray:
-        lateral = np.maximum(_pattern((-0.59, -0.81), 0.4), _pattern((0.59, -0.81), 0.4))
-        parietal = _pattern((0.0, -0.5), 0.6)
-        latencies = self.latency + 0.1 * hardness + rng.normal(0, 0.04, len(onsets))
-        strengths = self.p300_gains(onsets, is_target, hardness) * rng.normal(1, 0.25, len(onsets)).clip(0)
+        head = scalp(self.channels)
+        latencies = self.latency + 0.1 * hardness + rng.normal(0, LATENCY_SD, len(onsets))
+        strengths = self.p300_gains(onsets, is_target, hardness) * rng.normal(1, STRENGTH_SD, len(onsets)).clip(0)
         visual = np.zeros(len(times))
         late = np.zeros(len(times))
         for onset, latency, strength in zip(onsets, latencies, strengths, strict=True):
             begin, end = np.searchsorted(times, [onset, onset + 1.2])
             after = times[begin:end] - onset
-            visual[begin:end] += 3 * UV * _bump(after, 0.1, 0.015) - 4 * UV * _bump(after, 0.17, 0.02)
-            late[begin:end] += self.p300 * strength * _bump(after, latency, 0.075)
-        return lateral[:, None] * visual + parietal[:, None] * late
+            visual[begin:end] += 3 * UV * bump(after, 0.1, 0.015) - 4 * UV * bump(after, 0.17, 0.02)
+            late[begin:end] += self.p300 * strength * bump(after, latency, 0.075)
+        return head.visual[:, None] * visual + head.parietal[:, None] * late
 
 
-def _bump(times: FloatArray, centre: float, width: float) -> FloatArray:
+def bump(times: FloatArray, centre: float, width: float) -> FloatArray:
+    """Give a Gaussian wave of height 1, its standard deviation `width`."""
     return np.asarray(np.exp(-((times - centre) ** 2) / (2 * width**2)))
 
 
-def _pattern(centre: tuple[float, float], width: float) -> FloatArray:
-    """Give each channel's share of a source below a place on the head, 1 right above, shape (n_channels,)."""
-    distances = np.linalg.norm(np.array(list(PLACES.values())) - np.array(centre), axis=1)
-    return np.asarray(np.exp(-(distances**2) / (2 * width**2)))
-
-
-def _shaped(rng: np.random.Generator, n_sources: int, n_samples: int, amplitude: FloatArray) -> FloatArray:
+def shaped_noise(rng: np.random.Generator, n_sources: int, n_samples: int, amplitude: FloatArray) -> FloatArray:
     """Make noise of a given amplitude spectrum and unit variance, shape (n_sources, n_samples)."""
     spectrum = fft.rfft(rng.standard_normal((n_sources, n_samples)), axis=1) * amplitude
     spectrum[:, 0] = 0

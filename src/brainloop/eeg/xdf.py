@@ -16,7 +16,7 @@ from brainloop.eeg.dejitter import dejitter
 from brainloop.eeg.source import Event, Source, is_eye, one_line
 from brainloop.errors import RecordingError, SettingsError
 
-__all__ = ["UNITS", "read_xdf"]
+__all__ = ["read_xdf", "volts_in"]
 
 UNITS = {
     **dict.fromkeys(("v", "volt", "volts"), 1.0),
@@ -63,7 +63,7 @@ def read_xdf(path: Path, *, stream: str | None = None, unit: str | None = None) 
     SettingsError
         If `unit` is no unit.
     """
-    if unit is not None and _volts(unit) is None:
+    if unit is not None and volts_in(unit) is None:
         raise SettingsError(f"expected a unit among microvolts, uV, mV, V and nV, got {unit!r}")
     footers = _check_whole(path)
     streams, repairs = _load(path, stream)
@@ -100,6 +100,11 @@ def read_xdf(path: Path, *, stream: str | None = None, unit: str | None = None) 
         events=tuple(event for one in streams[1:] for event in _events(one, float(times[0]))),
         repairs=(*repairs, *mended),
     )
+
+
+def volts_in(unit: str) -> float | None:
+    """Give the volts in one of a unit, None where it is no unit of voltage; any spelling of microvolts will do."""
+    return UNITS.get(unicodedata.normalize("NFKC", unit).strip().casefold())
 
 
 class _Channel(NamedTuple):
@@ -277,7 +282,7 @@ def _channels(path: Path, stream: dict[str, Any], unit: str | None) -> tuple[lis
     for label, channel in zip(labels, described, strict=True):
         kind = _text(channel, "type").casefold() or "eeg"
         kind = "eog" if kind == "eeg" and is_eye(label) else kind
-        volts = _volts(unit or _text(channel, "unit"))
+        volts = volts_in(unit or _text(channel, "unit"))
         if kind in ("eeg", "eog") and volts is None:
             raise RecordingError(
                 f"expected the unit of channel {label} of {where} to be microvolts, millivolts, volts or nanovolts, "
@@ -317,7 +322,3 @@ def _child(element: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _text(element: dict[str, Any], name: str) -> str:
     return str((element.get(name) or [None])[0] or "").strip()
-
-
-def _volts(unit: str) -> float | None:
-    return UNITS.get(unicodedata.normalize("NFKC", unit).strip().casefold())

@@ -73,6 +73,8 @@ def make_observer(study: Study, data: StudyData, progress: Progress = no_progres
     settings: Settings = study.settings
     if settings.observer == "own":
         raise SettingsError("this study's observer is 'own': hand one to brainloop.run(study, observer)")
+    if settings.observer == "live":
+        raise SettingsError(f"this study is looked at by a person: brainloop studio {study.folder}")
     if data.truth is None:
         raise StudyError(
             f"a {settings.observer} observer needs class folders; {settings.images} has none for {settings.target!r}"

@@ -47,6 +47,7 @@ TALK = ((200, 4.2, 0.80), (400, 8.7, 0.86), (589, 13.3, 0.88), (718, 17.2, 0.90)
 LABELS = {
     "replay": "this study, EEG replayed",
     "simulated": "this study, simulated person",
+    "live": "this study, a person looking",
     "own": "this study",
     "truth": "this study, told the truth",
 }

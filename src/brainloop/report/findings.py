@@ -13,6 +13,7 @@ from brainloop.classifier.system import SYSTEMS
 from brainloop.eeg.erp import ERP
 from brainloop.errors import StudyError
 from brainloop.evidence import add_up
+from brainloop.loop import corrections
 from brainloop.settings import Settings
 from brainloop.store import Looks, PoolImage, Round
 from brainloop.study import Study
@@ -175,7 +176,10 @@ def find(study: Study) -> Findings:
     there = np.isin(looks.image, data.ids)
     index = data.index(looks.image[there])
     usable = np.array([reason is None for reason in looks.rejected], dtype=bool)
-    belief = Belief(features, head, add_up(index, looks.evidence[there], data.ids.size))
+    evidence = add_up(index, looks.evidence[there], data.ids.size)
+    told, said = corrections(study, data, rounds[-1].number)
+    evidence[told] = said
+    belief = Belief(features, head, evidence)
     target = study.settings.target
     shown = np.array([by_id[number].label == target for number in looks.image], dtype=bool)
     return Findings(

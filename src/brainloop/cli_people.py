@@ -1,0 +1,68 @@
+"""The commands about people, `people list`, `people export` and `people erase`; thin, as those of `brainloop.cli`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brainloop.terminal import bar, out
+
+__all__ = ["people"]
+
+StudyFolder = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's folder.")]
+Name = Annotated[str, typer.Argument(metavar="PERSON", help="As `people list` shows it.")]
+
+people = typer.Typer(help="Who looked: list them, give them a copy, erase them.", no_args_is_help=True)
+
+
+@people.command("list")
+def list_people(folder: StudyFolder) -> None:
+    """List everybody of whom a study holds anything."""
+    from brainloop.people import people as find
+    from brainloop.study import Study
+
+    found = find(Study.open(folder))
+    if not found:
+        out.print("Nobody has looked yet.")
+        return
+    width = max(len("person"), *(len(one.name) for one in found))
+    out.print(f"{'person':{width}}  consented             sessions   EEG        decoder  responses  corrections")
+    for one in found:
+        when = (one.consented or "unknown")[:19]
+        out.print(
+            f"{one.name:{width}}  {when:19}  {one.sessions:9d}   {one.seconds / 60:4.1f} min"
+            f"   {'yes' if one.decoder else 'no':7}  {one.responses:9d}  {one.corrections:11d}"
+        )
+
+
+@people.command("export")
+def export(
+    folder: StudyFolder,
+    person: Name,
+    path: Annotated[Path, typer.Option("--out", help="A new or empty folder, outside of the study.")],
+) -> None:
+    """Copy everything that a study holds of a person: recordings, decoder, evidence, corrections, consent."""
+    from brainloop.people import export_person
+    from brainloop.study import Study
+
+    out.print(f"Everything of {person}: {export_person(Study.open(folder), person, path)}")
+
+
+@people.command("erase")
+def erase(
+    folder: StudyFolder,
+    person: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Erase a person from a study, and train again without them; print what went."""
+    from brainloop.people import erase_person
+    from brainloop.study import Study
+
+    study = Study.open(folder)
+    if not yes:
+        typer.confirm(f"Erase {person} from {folder}? This cannot be undone", abort=True)
+    with bar("training") as progress:
+        erasure = erase_person(study, person, progress=progress)
+    out.print(f"{erasure.name} is erased from {folder}:")
+    for what, much in erasure.went:
+        out.print(f"  {what}: {much}")

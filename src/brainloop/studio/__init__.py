@@ -1,0 +1,1 @@
+"""The studio: a local web application in which a person looks, and sees the classifier learn."""

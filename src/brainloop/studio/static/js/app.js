@@ -1,0 +1,125 @@
+// What every page has in common: the state as the server tells it, commands to the server, and the presentation.
+
+import { openScreen } from "./screen.js";
+
+const RETRY = 1000;
+
+class App {
+  constructor() {
+    this.state = JSON.parse(document.getElementById("state").textContent);
+    this.connected = true;
+    this.toasts = [];
+    this.screen = null; // the presentation in this window, if it is open
+    this.ontraces = () => {};
+    this.onchange = () => {};
+    this.socket = null;
+    this.traced = false;
+    this.toastNumber = 0;
+    this.noticed = 0; // number of the last notice that was shown
+  }
+
+  // Redraw, unless a block is shown: the page keeps still then.
+  redraw() {
+    if (!this.screen?.running) this.onchange();
+  }
+
+  take(state) {
+    this.state = state;
+    const notice = state.notice;
+    if (notice && notice.n > this.noticed) {
+      this.noticed = notice.n;
+      this.say(notice.level, notice.text);
+    }
+    this.redraw();
+  }
+
+  say(level, text) {
+    this.toasts = this.toasts.filter((toast) => toast.text !== text).slice(-2);
+    const toast = { level, text, n: ++this.toastNumber };
+    this.toasts.push(toast);
+    if (level === "info") setTimeout(() => this.dismiss(toast), 8000);
+    this.redraw();
+  }
+
+  dismiss(toast) {
+    this.toasts = this.toasts.filter((other) => other !== toast);
+    this.redraw();
+  }
+
+  async get(path) {
+    return this.#ask(path, {});
+  }
+
+  // Send a command; give its answer, or null after having said why not.
+  async post(path, values = {}) {
+    const headers = { "content-type": "application/json" };
+    const answer = await this.#ask(`/api/${path}`, { method: "POST", headers, body: JSON.stringify(values) });
+    if (answer !== null && "activity" in answer) this.take(answer);
+    return answer;
+  }
+
+  async #ask(path, how) {
+    try {
+      const response = await fetch(path, how);
+      const answer = await response.json();
+      if (response.ok) return answer;
+      this.say("error", answer.error);
+    } catch (error) {
+      this.say("error", `The studio did not answer: ${error.message}`);
+    }
+    return null;
+  }
+
+  listen() {
+    this.socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/ws/events`);
+    this.socket.onopen = () => {
+      this.connected = true;
+      this.#watchTraces();
+      this.redraw();
+    };
+    this.socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data);
+      if (message.type === "state") this.take(message.state);
+      else if (message.type === "traces") this.ontraces(message);
+    };
+    this.socket.onclose = () => {
+      this.connected = false;
+      this.redraw();
+      setTimeout(() => this.listen(), RETRY);
+    };
+  }
+
+  // Ask for live traces, given to `ontraces`; or, with null, for no more of them.
+  traces(ontraces) {
+    this.ontraces = ontraces ?? (() => {});
+    this.traced = ontraces !== null;
+    this.#watchTraces();
+  }
+
+  #watchTraces() {
+    if (this.socket?.readyState === WebSocket.OPEN) {
+      this.socket.send(JSON.stringify({ type: "watch_traces", on: this.traced }));
+    }
+  }
+
+  // Open the presentation and send the command that begins it; without one, for what is already going on. Must be
+  // called from a click or a key press.
+  present(command = null) {
+    if (this.screen !== null) return;
+    if (this.state.external) {
+      if (command !== null) this.post(command); // other software shows the images
+      return;
+    }
+    this.screen = openScreen({
+      target: this.state.study.target,
+      onclose: (text) => {
+        this.screen = null;
+        if (text) this.say("info", text);
+        this.redraw();
+      },
+    });
+    if (command !== null) this.post(command).then((answer) => answer ?? this.screen?.close(null));
+  }
+}
+
+export const app = new App();
