@@ -4,12 +4,14 @@ __all__ = ["CONSENT", "EPILEPSY", "VERSION"]
 
 CONSENT = (
     "You will look at images that flash by. Meanwhile this computer records the electrical activity of your head, if "
-    "you wear a headset, and when you press a key. From that it learns which images are targets to you, and teaches a "
-    "classifier. Kept are, under the name you give here: the recording, what was shown when, a decoder of your "
+    "you wear a headset, and when you press a key. From that it learns which images are targets to you, and teaches a"
+    " classifier. Kept are, under the name you give here: the recording, what was shown when, a decoder of your "
     "responses, and what your responses said of each image. All of it stays in this study's folder on this computer; "
-    "nothing is sent anywhere. You may stop at any moment, for any reason, without a disadvantage. You may have a copy "
-    "of everything that is kept of you, and you may have it erased; what was learned from it is then learned again "
-    "without it. This is no medical examination: nobody will look for findings."
+    "nothing is sent over the internet. While you look, computers of the local network can hear which image is shown "
+    "and when you press a key (by LSL, so that a laboratory can record it), but not your name. You may stop at any "
+    "moment, for any reason, without a disadvantage. You may have a copy of everything that is kept of you, and you "
+    "may have it erased; what was learned from it is then learned again without it. This is no medical examination: "
+    "nobody will look for findings."
 )
 """What a person agrees to before anything is recorded."""
 

@@ -22,6 +22,7 @@ from brainloop.bench.machine import machine
 from brainloop.classifier.measure import auc_interval
 from brainloop.decoder.files import load_decoder
 from brainloop.eeg.epochs import epoch_recording
+from brainloop.eeg.lsl import quiet_liblsl
 from brainloop.eeg.preparation import Preparation
 from brainloop.eeg.recorder import Session, read_session
 from brainloop.eeg.recordings import read_recordings
@@ -69,6 +70,7 @@ def bench_live(
     dict
         Ready for JSON.
     """
+    quiet_liblsl()
     steps = iter(range(1, 6))
 
     def step() -> None:
@@ -79,13 +81,13 @@ def bench_live(
         images = root / "photographs"
         write_images(images, N_IMAGES, seed)
         progress(0, 5)
+        scroll = _scrolled(root / "gallery", gallery, seed)
+        step()
         live = _sitting(root / "live", images, presentations, seed)
         step()
         silent = _sitting(root / "silent", images, presentations, seed, "--no-response")
         step()
         keyboard = keyboard_auc(range(20))
-        step()
-        scroll = _scrolled(root / "gallery", gallery, seed)
         step()
     figures = {name: live[name] for name in _FIGURES}
     figures["auc"] = live["auc"] | {"keyboard": keyboard["mean"], "no_response": silent["auc"]["live"]}
@@ -337,14 +339,15 @@ def _scrolled(home: Path, n: int, seed: int) -> dict[str, Any]:
         while page.get("state")["progress"] is not None:
             page.page.wait_for_timeout(500)
         page.page.goto(f"{studio.base}/#results")
-        page.page.locator(".gallery").wait_for()
+        page.page.get_by_role("tab", name="Images").or_(page.page.get_by_role("button", name="Images")).click()
+        page.page.locator("[role=listbox] [role=option]").first.wait_for()
         page.page.wait_for_timeout(2000)
         steps = page.page.evaluate(SCROLL)
     return {"images": n, "longest_frame_ms": max(steps), "p99_frame_ms": float(np.quantile(steps, 0.99))}
 
 
 SCROLL = """() => new Promise((resolve) => {
-  const box = document.querySelector(".gallery"), steps = [];
+  const box = document.querySelector("[role=listbox]"), steps = [];
   let last = performance.now();
   requestAnimationFrame(function step(now) {
     steps.push(now - last); last = now;

@@ -51,7 +51,6 @@ class Monitor:
         self._changed, self._silent = changed, silent
         self._lock = RLock()
         self._recorder: Recorder | None = None
-        self._is_lent = False
         self._ended = Event()
         self._thread = Thread(target=self._look, name="monitor", daemon=True)
         self._thread.start()
