@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from brainloop._types import BoolArray, FloatArray, Progress, no_progress
-from brainloop.bench.browser import open_browser, studio_process, wearer_process
+from brainloop.bench.browser import Page, open_browser, studio_process, wearer_process
 from brainloop.bench.machine import machine
 from brainloop.classifier.measure import auc_interval
 from brainloop.decoder.files import load_decoder
@@ -149,7 +149,7 @@ def _sitting(home: Path, images: Path, presentations: int, seed: int, *wearer: s
         page.post("person", name="ada", consent=True, no_epilepsy=True)
         page.post("calibrate/start")
         page.look()
-        while ((page.get("state")["progress"] or {}).get("done") or 0) < LOOKED:
+        while _looked(page) < LOOKED:
             page.page.wait_for_timeout(500)
         page.post("calibrate/stop")
         calibration = page.wait()["calibration"]
@@ -172,6 +172,12 @@ def _sitting(home: Path, images: Path, presentations: int, seed: int, *wearer: s
         figures["calibration"] = {name: calibration[name] for name in ("auc", "low", "high", "seconds", "targets")}
         figures |= _aucs(folder, watched.parent.name, sessions[1], root=home)
         return figures
+
+
+def _looked(page: Page) -> float:
+    """Say for how long the person has calibrated, s."""
+    progress = page.get("state")["progress"]
+    return float(progress["done"]) if progress and progress["what"] == "calibrating" else 0.0
 
 
 class _Listener:

@@ -87,6 +87,8 @@ class Sitting:
 
         def record(headset: Headset | None) -> Recorder:
             recorder = Recorder(self.folder, about, headset)
+            # Before the first sample: a filter that began later would differ from that of the recording.
+            self._chunks = recorder.subscribe() if phase == "study" else None
             recorder.start()
             return recorder
 
@@ -214,10 +216,10 @@ class Sitting:
         """
         eeg = keys = None
         if self.mode != "keyboard":
-            if calibrated.decoder is None or calibrated.preparation is None or self.recorder.info is None:
+            chunks, info = self._chunks, self.recorder.info
+            if calibrated.decoder is None or calibrated.preparation is None or chunks is None or info is None:
                 raise StudyError(f"{self.person} has no decoder yet: calibrate with the headset first")
-            chunks = self.recorder.subscribe()
-            eeg = EegSense(chunks, self.recorder.info, calibrated.preparation, calibrated.decoder)
+            eeg = EegSense(chunks, info, calibrated.preparation, calibrated.decoder)
         if self.mode != "headset":
             if calibrated.keys is None:
                 raise StudyError(f"{self.person} has not calibrated the key yet: calibrate with the keyboard first")
