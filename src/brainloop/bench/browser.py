@@ -13,7 +13,7 @@ from typing import Any
 
 from brainloop.errors import BrainloopError, MissingExtraError
 
-__all__ = ["Page", "StudioProcess", "open_browser", "studio_process", "wearer_process"]
+__all__ = ["Page", "StudioProcess", "chromium", "open_browser", "studio_process", "wearer_process"]
 
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
 
@@ -161,8 +161,8 @@ class Page:
 
 
 @contextmanager
-def open_browser(studio: StudioProcess, *, width: int = 1280, height: int = 720) -> Iterator[Page]:
-    """Open the studio in Chromium, headless.
+def chromium(*, width: int = 1280, height: int = 720) -> Iterator[Any]:
+    """Open an empty page in Chromium, headless.
 
     Raises
     ------
@@ -181,6 +181,13 @@ def open_browser(studio: StudioProcess, *, width: int = 1280, height: int = 720)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:
-            yield Page(browser.new_page(viewport={"width": width, "height": height}), studio)
+            yield browser.new_page(viewport={"width": width, "height": height})
         finally:
             browser.close()
+
+
+@contextmanager
+def open_browser(studio: StudioProcess) -> Iterator[Page]:
+    """Open the studio in Chromium; see `chromium`."""
+    with chromium() as page:
+        yield Page(page, studio)
