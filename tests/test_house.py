@@ -18,7 +18,7 @@ FLOORS = [
     {"evidence", "labels", "images", "eeg", "settings", "consent"},
     {"classifier", "decoder", "presentation", "store"},
     {"study", "observers", "demo"},
-    {"loop", "predict", "calibration", "people", "exports"},
+    {"loop", "prediction", "calibration", "people", "exports"},
     {"rehearsal"},
     {"report"},
     {"studio"},
@@ -71,6 +71,7 @@ def test_nothing_below_the_command_line_prints_and_nothing_unpickles(path):
 def test_the_public_names_are_those_of_all():
     for name in brainloop.__all__:
         assert getattr(brainloop, name) is not None
+        assert not inspect.ismodule(getattr(brainloop, name)), "a module of that name hides it once it is imported"
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         brainloop.nonsense  # noqa: B018
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from brainloop.errors import BrainloopError
     from brainloop.loop import run
     from brainloop.observers.observer import Observer
-    from brainloop.predict import predict
+    from brainloop.prediction import predict
     from brainloop.presentation.block import Block, Response
     from brainloop.report import write_report
     from brainloop.settings import Settings
@@ -48,7 +48,7 @@ _HOMES = {
     "Round": "store",
     "Settings": "settings",
     "Study": "study",
-    "predict": "predict",
+    "predict": "prediction",
     "run": "loop",
     "write_report": "report",
 }

@@ -26,6 +26,7 @@ from brainloop.eeg.source import Source, is_eye
 from brainloop.errors import DecoderError, StudyError
 from brainloop.observers.keys import ReactionModel
 from brainloop.presentation.block import Block
+from brainloop.study import CALIBRATION_PREVALENCE
 
 __all__ = [
     "Calibrated",
@@ -41,9 +42,6 @@ __all__ = [
 
 SECONDS = (120.0, 240.0)
 """Least and most time of looking, s: from the first on, calibration stops as soon as it is sure of the AUC."""
-
-PREVALENCE = 0.12
-"""Share of targets: rare enough for a P300 (Polich 2007), frequent enough to have some."""
 
 TIGHT = 0.10
 """Width of the 95 % interval of the AUC at which more calibration would tell nothing new."""
@@ -86,7 +84,7 @@ def plan_calibration(targets: IntArray, others: IntArray, *, block_size: int, so
         )
     rng = np.random.default_rng([seed, 3])
     size = min(block_size, len(targets) + len(others))
-    n_targets = min(max(1, round(PREVALENCE * size)), len(targets))
+    n_targets = min(max(1, round(CALIBRATION_PREVALENCE * size)), len(targets))
     size = min(size, n_targets + len(others))
     n_blocks = int(np.ceil(SECONDS[1] / (size * soa)))
     drawn = [_deal(members, n, n_blocks, rng) for members, n in ((targets, n_targets), (others, size - n_targets))]

@@ -203,8 +203,8 @@ def predict(
     path: Annotated[Path, typer.Option("--out", help="A .csv or .parquet file.")] = Path("predictions.csv"),
 ) -> None:
     """Classify a folder of images with the study's last head."""
-    from brainloop.predict import predict as classify
-    from brainloop.predict import writer_of
+    from brainloop.prediction import predict as classify
+    from brainloop.prediction import writer_of
     from brainloop.study import Study
 
     write = writer_of(path)

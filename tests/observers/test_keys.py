@@ -217,7 +217,7 @@ def test_answers_of_a_running_block_are_those_of_the_whole_block(soa, presses, s
     onsets = 50 + np.arange(24) * soa
     presses = 50 + np.sort(presses)
     sense = KeySense(MODEL)
-    sense.begin(1)
+    sense.begin()
     answers, told, now = [], 0, 50.0
     for step in [*steps, 20.0]:
         before, now = now, now + step
@@ -234,7 +234,7 @@ def test_answers_of_a_running_block_are_those_of_the_whole_block(soa, presses, s
 
 def test_an_answer_comes_when_no_press_can_change_it_and_not_before():
     sense = KeySense(MODEL)
-    sense.begin(1)
+    sense.begin()
     sense.shown(5, 10.0)
     assert sense.answers(10.0 + WINDOW) == []
     assert [position for position, _ in sense.answers(10.01 + WINDOW)] == [5]
@@ -243,9 +243,9 @@ def test_an_answer_comes_when_no_press_can_change_it_and_not_before():
 
 def test_a_new_block_forgets_the_one_before():
     sense = KeySense(MODEL)
-    sense.begin(1)
+    sense.begin()
     sense.shown(0, 10.0)
     sense.press(10.45)
-    sense.begin(2)
+    sense.begin()
     sense.shown(0, 10.0)
     assert sense.finish() == [(0, pytest.approx(np.log(0.15)))]

@@ -10,6 +10,7 @@ from brainloop.decoder.decoder import BrainDecoder
 from brainloop.eeg.epochs import Epocher, Epochs
 from brainloop.eeg.headset import Chunk, HeadsetInfo
 from brainloop.eeg.layout import Layout
+from brainloop.eeg.lsl import local_clock
 from brainloop.eeg.preparation import Preparation
 from brainloop.eeg.signal import Signal
 
@@ -96,7 +97,7 @@ class EegSense:
         self._thread = Thread(target=self._work, name="eeg sense", daemon=True)
         self._thread.start()
 
-    def begin(self, block: int) -> None:  # noqa: ARG002
+    def begin(self) -> None:
         """Begin a block: what is still unanswered of the one before never will be."""
         with self._lock:
             self._places.clear()
@@ -136,8 +137,6 @@ class EegSense:
             self._error = error
 
     def _answer(self, epochs: Epochs, arrived: float) -> None:
-        from brainloop.eeg.lsl import local_clock
-
         for epoch, onset, reason in zip(epochs.data, epochs.onsets.tolist(), epochs.rejected, strict=True):
             score, evidence = float("nan"), 0.0
             if reason is None:

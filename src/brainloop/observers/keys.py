@@ -220,7 +220,7 @@ class KeySense:
         self._presses: list[float] = []
         self._n_answered = 0
 
-    def begin(self, block: int) -> None:  # noqa: ARG002
+    def begin(self) -> None:
         """Begin a block; all of the one before is forgotten."""
         self._positions, self._onsets, self._presses, self._n_answered = [], [], [], 0
 

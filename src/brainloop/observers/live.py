@@ -88,9 +88,9 @@ class Live:
         """
         showing = self._screen.show(block, start)
         if self._eeg:
-            self._eeg.begin(block.number)
+            self._eeg.begin()
         if self._keys:
-            self._keys.begin(block.number)
+            self._keys.begin()
         self.waited.clear()
         shown: dict[int, Shown] = {}
         brain: dict[int, EegAnswer] = {}

@@ -237,8 +237,7 @@ class Sitting:
                     return values[0] if values[0] is None else str(values[0])
                 told(kind, *values)
                 if kind == "show":
-                    self._answer(live, work, *values, told=told)
-                    self._page.rest("The classifier learns from what you saw", done())
+                    self._answer(live, work, *values, told=told, done=done)
         except BaseException:
             work.end()
             raise
@@ -247,7 +246,16 @@ class Sitting:
                 eeg.close()
         return None
 
-    def _answer(self, live: Live, work: Work, block: Block, start: int, *, told: Callable[..., None]) -> None:
+    def _answer(
+        self,
+        live: Live,
+        work: Work,
+        block: Block,
+        start: int,
+        *,
+        told: Callable[..., None],
+        done: Callable[[], float],
+    ) -> None:
         self._begin(block)
         try:
             for position, response in enumerate(live.respond(block, start), start):
@@ -259,6 +267,8 @@ class Sitting:
                 told("look", response)
         except StoppedError as stopped:
             work.send("stopped", str(stopped))
+        else:
+            self._page.rest("The classifier learns from what you saw", done())
 
 
 def _facts(facts: Mapping[str, Any], name: str) -> dict[str, Any]:
