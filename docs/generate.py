@@ -7,6 +7,7 @@ python docs/generate.py --talk NAME=FOLDER  keeps the figures that `brainloop be
                                             of NAME talk-ten the page too, of NAME talk the headline
 python docs/generate.py --decoder JSON      keeps the figures that `brainloop bench decoder --json JSON` wrote, and
                                             draws them for docs/decoder.md
+python docs/generate.py --use NAME=JSON     the same of `brainloop bench NAME --json JSON` and docs/NAME.md
 
 tests/test_docs.py fails where the pages are not what this writes.
 """
@@ -17,6 +18,7 @@ import io
 import json
 import re
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -94,6 +96,7 @@ def figures_table() -> str:
     rows += _talk_rows(found)
     rows += _decoder_rows(found)
     rows += _live_rows(found)
+    rows += _use_rows(found)
     for name, bar in (("rounds", ".5 s"), ("rounds-100000", "3 s")):
         if rounds := found.get(name):
             slowest = max(rounds["round_s"]["brainloop"].values())
@@ -128,8 +131,7 @@ def figures_table() -> str:
             f"{kills['responses']:,} responses: lost, doubled, other ends | {kills['lost']}, {kills['doubled']}, "
             f"{kills['different_ends']} | 0, 0, 0 | `brainloop bench kills --kills {kills['kills']}` |"
         )
-    for figures in found.values():
-        about = figures["machine"]
+    for about in (figures["machine"] for figures in found.values() if "machine" in figures):
         machines.add(
             f"{about['processor']}, {about['cores']} cores, Python {about['python']}, numpy {about['numpy']}, "
             f"ONNX Runtime {about['onnxruntime']}"
@@ -262,6 +264,54 @@ def _decoder_rows(found: dict[str, Any]) -> list[str]:
         ("time of training ten networks over one in the same loop", f"{fast['networks']['ratio']:.1f}", "3"),
     ]
     return [f"| {words} | {figure} | {bar} | {printed} |" for words, figure, bar in rows]
+
+
+def _use_rows(found: dict[str, Any]) -> list[str]:
+    """Give the rows of the uses that have a bar."""
+    rows = []
+    if classes := found.get("classes"):
+        rest = classes["talk_one_vs_rest"]
+        rows.append(
+            f"| accuracy, five flowers, g.tec people replayed, images never shown, {classes['looks'][-1]:,} looks (SD "
+            f"between seeds {_auc(classes['sd'])}) | {_auc(classes['accuracy'])} | .78 | `brainloop bench classes` |"
+        )
+        rows.append(
+            "| the same over one classifier a class against the rest, learning the talk's way, ± one SE | "
+            f"{_signed(rest['gain'][-1])} ± {_auc(rest['gain_se'][-1])} | +.02 | the same |"
+        )
+    if audit := found.get("audit"):
+        over = audit["precision_over_cleanlab"]
+        rows.append(
+            "| precision at the number of errors, 10 % of the annotations of five flowers wrong, classifier then brain "
+            f"over cleanlab, ± one SE | {_auc(audit['shortlist']['precision_at_errors'])} over "
+            f"{_auc(audit['cleanlab']['precision_at_errors'])}: {_signed(over['gain'])} ± {_auc(over['gain_se'])} | "
+            "+.06 | `brainloop bench audit` |"
+        )
+        rows.append(
+            "| errors left in the amended annotations, and right ones changed | "
+            f"{audit['errors_left_share']:.1%}, {audit['right_changed_share']:.2%} | 60 %, 2 % | the same |"
+        )
+    if fusion := found.get("fusion"):
+        auc = {name: _auc(one["auc"]) for name, one in fusion.items() if isinstance(one, dict) and "auc" in one}
+        rows.append(
+            "| AUC of classifier, brain, late, stacked, joint, in the cell nearest to .85 and .85, cars | "
+            f"{auc['classifier']}, {auc['brain']}, {auc['late']}, {auc['stacked']}, {auc['joint']} | late +.05 over "
+            "the better | `brainloop bench fusion` |"
+        )
+        rows.append(
+            "| the same with shuffled EEG, late, stacked, joint | "
+            f"{auc['late_shuffled']}, {auc['stacked_shuffled']}, {auc['joint_shuffled']} | classifier ± .01 | "
+            "the same |"
+        )
+    if review := found.get("review"):
+        at = review["rates"][len(review["rates"]) // 2]
+        ours = at["review"]
+        rows.append(
+            f"| review at {at['rate']:.0%} targets: precision, recall, images an hour; F1 of the model alone | "
+            f"{_auc(ours['precision'])}, {_auc(ours['recall'])}, {ours['images_per_hour']:,.0f}; "
+            f"{_auc(at['model']['f1'])} | | `brainloop bench review` |"
+        )
+    return rows
 
 
 def _live_rows(found: dict[str, Any]) -> list[str]:
@@ -499,6 +549,34 @@ def decoder_page() -> str:
     return between(page, "decoder", "\n\n".join([*parts, tables(figures)]))
 
 
+USES = {
+    "classes": "accuracy over looks of every way to learn, and the confusion matrix after the last look",
+    "fusion": "AUC of both together over that of the better one, and the cell at the top",
+    "review": "precision and recall over images an hour, and F1 over the rate of targets",
+}
+"""Uses whose page has a table and a picture of its bench: what the picture shows."""
+
+
+def keep_use(name: str, path: Path) -> None:
+    """Keep what the bench of a use wrote, and draw it."""
+    draw_use = import_module(f"brainloop.bench.{name}_figures").draw
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    figures["command"] = re.sub(r"--json \S+", f"--json {name}.json", figures["command"])
+    (FIGURES / f"{name}.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    draw_use(figures, ROOT / "docs" / "_static" / "uses" / f"{name}.png")
+
+
+def use_page(name: str) -> str:
+    """Give docs/NAME.md, of a use, with the tables as they should be."""
+    page, path = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8"), FIGURES / f"{name}.json"
+    if not path.exists():
+        return page
+    figures = json.loads(path.read_text(encoding="utf-8"))
+    tables = import_module(f"brainloop.bench.{name}_markdown").tables(figures)
+    command = f"```console\n$ {figures['command']}\n```"
+    return between(page, name, f"{command}\n\n![{USES[name]}](_static/uses/{name}.png)\n\n{tables}")
+
+
 def run_demo(folder: Path) -> str:
     """Run the demo in a folder, with or without real recordings as the environment has it, and give its output."""
     from brainloop.cli import app
@@ -541,13 +619,19 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, metavar="STUDY")
     parser.add_argument("--talk", action="append", default=[], metavar="NAME=FOLDER")
     parser.add_argument("--decoder", type=Path, metavar="JSON")
+    parser.add_argument("--use", action="append", default=[], metavar="NAME=JSON")
     given = parser.parse_args()
+    for one in given.use:
+        name, _, path = one.partition("=")
+        keep_use(name, Path(path))
     for one in given.talk:
         name, _, folder = one.partition("=")
         keep(name, Path(folder))
     if given.decoder is not None:
         keep_decoder(given.decoder)
     DECODER.write_text(decoder_page(), encoding="utf-8")
+    for name in USES:
+        (ROOT / "docs" / f"{name}.md").write_text(use_page(name), encoding="utf-8")
     COMMANDS.write_text(commands_page(), encoding="utf-8")
     README.write_text(readme(), encoding="utf-8")
     if given.demo:

@@ -15,16 +15,17 @@ SOURCE = Path(brainloop.__file__).parent
 
 FLOORS = [
     {"errors", "_types", "_files", "_blas"},
-    {"evidence", "labels", "images", "eeg", "settings", "consent"},
+    {"evidence", "labels", "images", "eeg", "settings", "consent", "annotations"},
     {"classifier", "decoder", "presentation", "store"},
-    {"study", "observers", "demo"},
+    {"parts", "study", "observers", "demo"},
+    {"uses"},
     {"loop", "prediction", "calibration", "people", "exports"},
     {"rehearsal"},
     {"report"},
     {"studio"},
     {"bench"},
-    {"cli", "cli_bench", "cli_decoder", "cli_headset", "cli_people", "cli_studio", "cli_timing"}
-    | {"terminal", "__main__"},
+    {"cli", "cli_audit", "cli_bench", "cli_bench_uses", "cli_decoder", "cli_export", "cli_fuse", "cli_headset"}
+    | {"cli_people", "cli_review", "cli_studio", "cli_timing", "terminal", "__main__"},
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

@@ -8,9 +8,11 @@ from scipy.special import expit, logit
 from brainloop.classifier.system import SYSTEMS
 from brainloop.errors import StudyError
 from brainloop.evidence import add_up
-from brainloop.loop import CORRECTION, learn, plan, run, total_evidence
+from brainloop.loop import run
 from brainloop.presentation.block import Response
 from brainloop.study import Study
+from brainloop.uses.heard import CORRECTION, total_evidence
+from brainloop.uses.training import learn, plan
 
 
 class Oracle:
@@ -50,7 +52,7 @@ def study(tmp_path, photographs):
 
 @pytest.fixture
 def oracle(study):
-    return Oracle(study.data().truth)
+    return Oracle(study.data().truth["rose"])
 
 
 def stable(rounds):
@@ -105,7 +107,7 @@ def test_later_rounds_ask_about_the_least_confident(tmp_path, photographs, syste
         looks_per_round=20, max_looks=40,
     )  # fmt: skip
     data = study.data()
-    list(run(study, Oracle(data.truth)))
+    list(run(study, Oracle(data.truth["rose"])))
     looks = study.store.looks()
     first = looks.round == 1
     log_odds = study.head(1).log_odds(study.features(data)[0])
@@ -261,8 +263,8 @@ def test_a_correction_is_learned_in_place_of_what_looks_said_and_its_image_is_ne
     next(rounds)
     data = study.data()
     shown, never = (study.store.looks().image[3], np.setdiff1d(data.ids, study.store.looks().image)[4])
-    study.store.correct(int(shown), True)
-    study.store.correct(int(never), False)
+    study.store.correct(int(shown), "rose", True)
+    study.store.correct(int(never), "rose", False)
     number = len(oracle.blocks)
     list(rounds)
     later = [image for block, _ in oracle.blocks[number:] for image in block.images]
@@ -300,9 +302,9 @@ def test_what_was_corrected_is_not_unsure(tmp_path, photographs, oracle):
         tmp_path / "told", images=photographs, target="rose", observer="own", looks_per_round=30, max_looks=30
     )
     for image in study.data().ids.tolist():
-        study.store.correct(image, bool(image % 2))
+        study.store.correct(image, "rose", bool(image % 2))
     assert list(run(study, oracle)) == []  # nothing is left to ask
-    study.store.correct(study.data().ids[0].item(), None)
+    study.store.correct(study.data().ids[0].item(), "rose", None)
     done = next(run(study, oracle))
     assert (done.looks, done.unsure) == (1, pytest.approx(0, abs=1 / 120))
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from brainloop import _files, cli_people, loop, store
+from brainloop import _files, cli_people, store
 from brainloop import people as module
 from brainloop.calibration import Calibrated, save_calibrated
 from brainloop.classifier.system import SYSTEMS
@@ -19,7 +19,7 @@ from brainloop.eeg.headset import Chunk, HeadsetInfo
 from brainloop.eeg.recorder import Recorder, read_session
 from brainloop.errors import SettingsError, StudyError
 from brainloop.exports import export_study
-from brainloop.loop import run, total_evidence
+from brainloop.loop import run
 from brainloop.people import (
     CONSENT,
     EPILEPSY,
@@ -33,6 +33,8 @@ from brainloop.people import (
 from brainloop.presentation.block import Response
 from brainloop.report import write_report
 from brainloop.study import Study
+from brainloop.uses import training
+from brainloop.uses.heard import total_evidence
 
 HIM, HER = "Zaphod42", "Trillian"
 
@@ -109,10 +111,10 @@ def original(tmp_path_factory, photographs):
         record(study, name, seed)
         write_bids(study, name)
         save_calibrated(Calibrated({"person": name, "auc": 0.8}), person_folder(study, name))
-    truth = study.data().truth
+    truth = study.data().truth["rose"]
     for name in (HIM, HER, HIM, HER):
         next(run(study, Viewer(name, truth)))
-        study.store.correct(int(study.data().ids[len(study.store.rounds())]), True, person=name)
+        study.store.correct(int(study.data().ids[len(study.store.rounds())]), "rose", True, person=name)
     export_study(study, folder / "exports", ["labels", "model", "recordings"])
     write_report(study)
     study.store.close()
@@ -218,7 +220,7 @@ def test_after_an_erasure_no_file_holds_a_name_or_a_sample_of_the_person(study):
     assert went["corrections"] == "2"
     assert went["heads trained with them"] == "4"
     assert went["rounds trained again without them"] == "2"
-    assert went["raw recordings"] == "1, 0.2 min of EEG"
+    assert went["raw recordings"] == "1, 0.2 min"
     assert {"exports", "reports", "consent", "files and rows of the BIDS data set"} <= set(went)
     (left,) = people(study)
     assert (left.name, left.responses, left.corrections, left.sessions) == (HER, 60, 2, 1)
@@ -247,9 +249,9 @@ def test_heads_are_trained_again_as_if_the_person_had_never_looked(study):
         evidence, seen = total_evidence(study, data, number)
         head = SYSTEMS["brainloop"].learn(features[seen], evidence[seen])
         np.testing.assert_array_equal(study.head(number).weight, head.weight)
-    assert rounds[-1].auc == pytest.approx(auc(data.test_truth, study.head().log_odds(test)))
+    assert rounds[-1].auc == pytest.approx(auc(data.test_truth["rose"], study.head().log_odds(test)))
     # The study goes on as if it had always been so.
-    assert next(run(study, Viewer(HER, data.truth))).number == 3
+    assert next(run(study, Viewer(HER, data.truth["rose"]))).number == 3
 
 
 def auc(truth, scores):
@@ -266,7 +268,7 @@ def test_with_the_last_person_the_heads_go(study):
     assert study.store.blocks() == []
     assert not list(study.folder.glob("models/head-*"))
     assert not (study.folder / "recordings").exists()
-    assert next(run(study, Viewer("Ford", study.data().truth))).number == 1
+    assert next(run(study, Viewer("Ford", study.data().truth["rose"]))).number == 1
 
 
 def test_an_erasure_does_not_wait_for_images_that_are_not_there(study, photographs, tmp_path):
@@ -280,7 +282,7 @@ def test_an_erasure_does_not_wait_for_images_that_are_not_there(study, photograp
     study.store.close()
     assert traces(study.folder, HIM, samples) == []
     assert study.store.rounds() == []
-    rounds = run(study, Viewer(HER, Study.open(study.folder).data().truth))
+    rounds = run(study, Viewer(HER, Study.open(study.folder).data().truth["rose"]))
     assert [next(rounds).number for _ in range(2)] == [1, 2]
 
 
@@ -308,7 +310,7 @@ def test_an_erasure_that_is_cut_short_anywhere_is_finished_by_another(original, 
         patched.setattr(module, "write_whole", perhaps(_files.write_whole))
         patched.setattr(store.Store, "_rewrite", perhaps(store.Store._rewrite))
         patched.setattr(store.Store, "close_round", perhaps(store.Store.close_round))
-        patched.setattr(loop, "learn", perhaps(loop.learn))
+        patched.setattr(training, "learn", perhaps(training.learn))
         patched.setattr(Study, "forget", perhaps(Study.forget))
         ended = 0
         while not ended:

@@ -43,7 +43,7 @@ def a_task(seed=0):
     truth = rng.random(400) < 0.2
     embeddings = rng.normal(size=(400, 12)).astype(np.float32)
     embeddings[truth, :2] += 2
-    return Task(embeddings[:300], truth[:300], embeddings[300:], truth[300:])
+    return Task(embeddings[:300], {"target": truth[:300]}, embeddings[300:], {"target": truth[300:]})
 
 
 SETTINGS = Settings("nowhere", "target", observer="own", confidence_threshold=1.0, compose=False, looks_per_round=30)
@@ -52,10 +52,10 @@ SETTINGS = Settings("nowhere", "target", observer="own", confidence_threshold=1.
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_rehearsal_stops_at_every_checkpoint_and_says_how_good_the_classifier_is(name):
     task = a_task()
-    stands = list(rehearse(SYSTEMS[name], task, Noisy(task.truth), SETTINGS, [30, 75, 120]))
+    stands = list(rehearse(SYSTEMS[name], task, Noisy(task.truth["target"]), SETTINGS, [30, 75, 120]))
     assert [stand.looks for stand in stands] == [30, 75, 120]
     for stand in stands:
-        assert stand.auc == roc_auc_score(task.test_truth, stand.test_log_odds)
+        assert stand.auc == roc_auc_score(task.test_truth["target"], stand.test_log_odds)
         assert set(np.flatnonzero(stand.belief.evidence)) == set(stand.seen)
     assert stands[-1].auc > 0.8
     n_blocks = 1 + 2 + 2  # rounds of 30, of 30 and 15, of 30 and 15, each one block
@@ -69,9 +69,9 @@ def test_a_rehearsal_is_the_study_that_it_stands_for(tmp_path, photographs):
     )  # fmt: skip
     study = Study.create(tmp_path / "study", settings)
     data = study.data()
-    rounds = list(run(study, Noisy(data.truth)))
+    rounds = list(run(study, Noisy(data.truth["rose"])))
     task = Task(data.pool, data.truth, data.test, data.test_truth, seed=settings.seed)
-    stands = list(rehearse(SYSTEMS["brainloop"], task, Noisy(data.truth), study.settings, [20, 40, 60, 80]))
+    stands = list(rehearse(SYSTEMS["brainloop"], task, Noisy(data.truth["rose"]), study.settings, [20, 40, 60, 80]))
     assert [stand.auc for stand in stands] == [one.auc for one in rounds]
     assert [stand.viewing_s for stand in stands] == pytest.approx([one.viewing_s for one in rounds])
     np.testing.assert_array_equal(stands[-1].belief.head.weight, study.head().weight)
@@ -79,8 +79,8 @@ def test_a_rehearsal_is_the_study_that_it_stands_for(tmp_path, photographs):
 
 def test_who_is_told_the_truth_hears_nobody_else():
     task = a_task()
-    (stand,) = rehearse(SYSTEMS["truth"], task, Noisy(~task.truth), SETTINGS, [30])
-    np.testing.assert_array_equal(stand.belief.evidence[stand.seen] > 0, task.truth[stand.seen])
+    (stand,) = rehearse(SYSTEMS["truth"], task, Noisy(~task.truth["target"]), SETTINGS, [30])
+    np.testing.assert_array_equal(stand.belief.evidence[stand.seen] > 0, task.truth["target"][stand.seen])
     assert stand.seen.size == 30
     (same,) = rehearse(SYSTEMS["brainloop"], task, Oracle(task.truth, soa=0.2), SETTINGS, [30])
     assert stand.auc == same.auc
@@ -91,7 +91,10 @@ def test_one_seed_gives_one_rehearsal_and_another_another():
 
     def course(seed):
         settings = replace(SETTINGS, seed=seed)
-        return [s.test_log_odds for s in rehearse(SYSTEMS["brainloop"], task, Noisy(task.truth), settings, [30, 60])]
+        return [
+            s.test_log_odds
+            for s in rehearse(SYSTEMS["brainloop"], task, Noisy(task.truth["target"]), settings, [30, 60])
+        ]
 
     np.testing.assert_array_equal(course(0), course(0))
     assert not np.array_equal(course(0), course(1))

@@ -38,7 +38,7 @@ def test_every_setting_is_written_with_its_reason(tmp_path):
         ({"max_looks": True}, "max_looks: expected int; True came"),
         ({"looks_per_round": 0}, "looks_per_round: expected 1"),
         ({"soa": 0.001}, "soa: expected 0.02 to 60"),
-        ({"recordings": "one.fif"}, "recordings: expected a list of paths"),
+        ({"recordings": "one.fif"}, "recordings: expected a list of texts"),
         ({"observer": "replay"}, "'replay' came with 0 recordings"),
         ({"observer": "simulated", "recordings": ("a.fif",)}, "'simulated' came with 1 recordings"),
         ({"test_share": float("nan")}, "test_share"),
@@ -53,7 +53,7 @@ def test_a_bad_value_is_named_with_what_was_expected(values, expected):
     ("text", "expected"),
     [
         ("images = ", "expected TOML"),
-        ("images = 'a'", "lacks target"),
+        ("images = 'a'", "expected either a target"),
         ("images = 'a'\ntarget = 'b'\nlooks = 3", "unknown settings looks"),
     ],
 )

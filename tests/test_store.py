@@ -135,22 +135,22 @@ def answered(store, blocks, people):
 
 
 def test_a_correction_is_kept_replaced_and_taken_back(store):
-    store.correct(3, True, person="ada")
-    store.correct(1, False, person="ada")
-    assert store.corrections() == {1: False, 3: True}
-    store.correct(3, False, person="bob")
-    assert store.corrections() == {1: False, 3: False}
+    store.correct(3, "rose", True, person="ada")
+    store.correct(1, "rose", False, person="ada")
+    assert store.corrections() == {1: ("rose", False), 3: ("rose", True)}
+    store.correct(3, "rose", False, person="bob")
+    assert store.corrections() == {1: ("rose", False), 3: ("rose", False)}
     assert store.people() == {"ada": (0, 1), "bob": (0, 1)}
-    store.correct(3, None)
-    assert store.corrections() == {1: False}
+    store.correct(3, "rose", None)
+    assert store.corrections() == {1: ("rose", False)}
 
 
 def test_a_correction_is_first_heard_by_the_round_that_is_not_over_yet(store):
-    store.correct(0, True)
+    store.correct(0, "rose", True)
     answered(store, [(1, 2, 3)], ["ada"])
-    store.correct(4, True)
-    assert store.corrections(1) == {0: True}
-    assert store.corrections(2) == store.corrections() == {0: True, 4: True}
+    store.correct(4, "rose", True)
+    assert store.corrections(1) == {0: ("rose", True)}
+    assert store.corrections(2) == store.corrections() == {0: ("rose", True), 4: ("rose", True)}
 
 
 @pytest.mark.parametrize(("image", "expected"), [(2, "in the test part"), (77, "none of that id")])
@@ -158,15 +158,15 @@ def test_only_images_of_the_pool_can_be_corrected(tmp_path, image, expected):
     store = Store(tmp_path / "other.sqlite")
     store.create([replace(one, part="test") if one.id == 2 else one for one in images()], [], {})
     with pytest.raises(StudyError, match=expected):
-        store.correct(image, True)
+        store.correct(image, "rose", True)
     assert store.corrections() == {}
     store.close()
 
 
 def test_a_person_who_is_forgotten_leaves_the_others_as_they_were(store):
     answered(store, [(0, 1), (2, 3), (4, 5), (1, 3)], ["ada", "bob", "ada", "bob"])
-    store.correct(0, True, person="bob")
-    store.correct(5, True, person="ada")
+    store.correct(0, "rose", True, person="bob")
+    store.correct(5, "rose", True, person="ada")
     assert store.people() == {"ada": (4, 1), "bob": (4, 1)}
     assert store.forget_person("bob") == {"responses": 4, "corrections": 1}
     assert store.people() == {"ada": (4, 1)}
@@ -177,7 +177,7 @@ def test_a_person_who_is_forgotten_leaves_the_others_as_they_were(store):
     np.testing.assert_array_equal(looks.round, [1, 1, 2, 2])
     assert [one.number for one in store.rounds()] == [1]
     assert store.corrections(2) == {}
-    assert store.corrections(3) == {5: True}
+    assert store.corrections(3) == {5: ("rose", True)}
 
 
 def test_a_block_that_two_people_shared_is_over_once_one_is_forgotten(store):
@@ -190,7 +190,7 @@ def test_a_block_that_two_people_shared_is_over_once_one_is_forgotten(store):
 
 def test_nothing_of_a_forgotten_person_is_left_in_the_files_of_the_store(store, tmp_path):
     answered(store, [(0, 1, 2)] * 5, ["zaphod", "ada", "zaphod", "ada", "zaphod"])
-    store.correct(5, True, person="zaphod")
+    store.correct(5, "rose", True, person="zaphod")
 
     def found():
         return [path.name for path in sorted(tmp_path.iterdir()) if b"zaphod" in path.read_bytes()]

@@ -6,9 +6,10 @@ import pytest
 
 from brainloop.eeg.erp import ERP
 from brainloop.errors import ImageError, SettingsError, StudyError
+from brainloop.parts import calibration_part
 from brainloop.presentation.block import Block, Response
 from brainloop.settings import Settings
-from brainloop.study import Study, calibration_part
+from brainloop.study import Study
 
 PARTS = ("pool", "test", "calibration", "aside", "unusable")
 
@@ -46,7 +47,7 @@ def test_truth_is_there_to_measure_and_in_the_order_of_the_images(tmp_path, phot
     study = create(tmp_path, photographs)
     data = study.data()
     images = study.store.images()
-    assert data.truth.tolist() == [images[k].label == "rose" for k in data.ids]
+    assert data.truth["rose"].tolist() == [images[k].label == "rose" for k in data.ids]
     assert data.pool.shape == (120, data.test.shape[1])
     np.testing.assert_array_equal(data.index(data.ids[[5, 2]]), [5, 2])
 
@@ -123,7 +124,7 @@ def test_images_that_cannot_be_decoded_leave_the_pool_with_their_reason(tmp_path
     assert set(reasons) == {"sky/torn.png", "sky/gone.png"}
     assert "truncated" in reasons["sky/torn.png"]
     assert "vanished" in reasons["sky/gone.png"]
-    assert len(data.pool) == len(data.truth) == len(data.ids) == 160
+    assert len(data.pool) == len(data.truth["rose"]) == len(data.ids) == 160
 
 
 def test_two_processes_cannot_run_one_study(tmp_path, photographs):

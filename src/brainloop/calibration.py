@@ -25,8 +25,8 @@ from brainloop.eeg.recordings import Recording, Run
 from brainloop.eeg.source import Source, is_eye
 from brainloop.errors import DecoderError, StudyError
 from brainloop.observers.keys import ReactionModel
+from brainloop.parts import CALIBRATION_PREVALENCE
 from brainloop.presentation.block import Block
-from brainloop.study import CALIBRATION_PREVALENCE
 
 __all__ = [
     "Calibrated",

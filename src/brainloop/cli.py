@@ -1,6 +1,7 @@
 """The command line: thin commands, no logic; what is drawn on a terminal is drawn here."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,10 +9,14 @@ import typer
 
 from brainloop import __version__
 from brainloop._types import Progress
+from brainloop.cli_audit import add_commands as add_audit_commands
 from brainloop.cli_bench import bench
 from brainloop.cli_decoder import add_commands as add_decoder_commands
+from brainloop.cli_export import add_commands as add_export_commands
+from brainloop.cli_fuse import add_commands as add_fuse_commands
 from brainloop.cli_headset import headset
 from brainloop.cli_people import people
+from brainloop.cli_review import add_commands as add_review_commands
 from brainloop.cli_studio import add_commands as add_studio_commands
 from brainloop.cli_timing import add_commands as add_timing_commands
 from brainloop.errors import BrainloopError
@@ -93,10 +98,16 @@ def demo(
 def new(
     folder: StudyFolder,
     images: ImageFolder,
-    target: Annotated[str, typer.Option(help="What is looked for: the name of a class folder.")],
+    target: Annotated[
+        list[str],
+        typer.Option(help="What is looked for: a class folder's name. Repeat it to tell several classes apart."),
+    ],
     recordings: Annotated[
         list[Path] | None,
         typer.Option(help="A recording to replay, or a folder of them; repeat for several. Without any, a simulation."),
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="A file or folder that tells the classes, in place of class folders.")
     ] = None,
     backbone: Annotated[
         str, typer.Option(help="builtin, an ONNX file or folder, a hub repository, or timm:NAME.")
@@ -131,12 +142,18 @@ def new(
     from brainloop.study import Study
 
     given.pop("folder")
-    settings = Settings(**given | {"recordings": tuple(recordings or ())})
+    sought = {"target": target[0]} if len(target) == 1 else {"target": "", "classes": tuple(target)}
+    more = {"recordings": tuple(recordings or ()), "annotations": annotations and str(annotations)}
+    settings = Settings(**given | sought | more)
     with bar("scanning") as progress:
         study = Study.create(folder, settings, progress=progress)
     parts = [image.part for image in study.store.images()]
     counts = {part: parts.count(part) for part in ("pool", "test", "aside") if part in parts}
     out.print(f"{folder}: " + ", ".join(f"{count} images in the {part} part" for part, count in counts.items()))
+    others = Counter(image.label for image in study.store.images() if image.part == "aside")
+    if settings.classes and others:
+        said = ", ".join(f"{label or 'no class'} ({count})" for label, count in sorted(others.items(), key=str))
+        err.print(f"Not among the classes, and left aside: {said}")
     _list_skipped(study.store.skipped())
     out.print(f"Next: brainloop run {folder}")
 
@@ -170,13 +187,13 @@ def status(folder: StudyFolder) -> None:
     study = Study.open(folder)
     settings, rounds = study.settings, study.store.rounds()
     answered = sum(count for _, count in study.store.blocks())
-    out.print(f"{folder}: looking for {settings.target!r} in {settings.images}")
+    out.print(f"{folder}: looking for {' and '.join(map(repr, settings.sought))} in {settings.images}")
     out.print(f"observer {settings.observer}, system {settings.system}, seed {settings.seed}")
     out.print(
         f"{answered} presentations answered, {answered - (rounds[-1].looks if rounds else 0)} of them in the open round"
     )
     if rounds:
-        out.print(_HEAD)
+        out.print(_head(study))
     for done in rounds:
         out.print(_row(done))
     _list_skipped(study.store.skipped())
@@ -209,14 +226,20 @@ def predict(
 
     write = writer_of(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    study = Study.open(folder)
     with bar("embedding") as progress:
-        predictions, skipped = classify(Study.open(folder), images, progress=progress)
+        predictions, skipped = classify(study, images, progress=progress)
     write(predictions)
     _list_skipped([(entry.path, entry.reason) for entry in skipped])
-    found = sum(prediction.is_target for prediction in predictions)
-    out.print(f"{path}: {len(predictions)} images, {found} of them more likely targets than not")
+    counts = Counter(prediction.label for prediction in predictions)
+    said = ", ".join(f"{count} {label}" for label, count in counts.most_common())
+    out.print(f"{path}: {len(predictions)} images, most likely {said}")
 
 
+add_audit_commands(app)
+add_review_commands(app)
+add_fuse_commands(app)
+add_export_commands(app)
 add_decoder_commands(app)
 add_studio_commands(app)
 add_timing_commands(app)
@@ -234,7 +257,7 @@ def _run(study: "Study") -> None:
     for about in observer.facts["recordings"]:
         err.print(_who(about))
     done = study.store.rounds()
-    out.print(_HEAD)
+    out.print(_head(study))
     for earlier in done:
         out.print(_row(earlier))
     bars: list[Progress] = []
@@ -265,7 +288,11 @@ def _report(study: "Study", path: Path | None = None) -> None:
     out.print(f"Report: {written}")
 
 
-_HEAD = "round  looks  images  viewing   machine  unsure  AUC, never shown [95 %]"
+def _head(study: "Study") -> str:
+    what = "accuracy, never shown" if study.settings.classes else "AUC, never shown"
+    if study.settings.use != "train":
+        what = "AUC of classifier and looks"
+    return f"round  looks  images  viewing   machine  unsure  {what} [95 %]"
 
 
 def _who(about: dict[str, Any]) -> str:
@@ -279,7 +306,11 @@ def _who(about: dict[str, Any]) -> str:
 
 
 def _row(done: "Round") -> str:
-    auc = "unknown" if done.auc is None else f"{done.auc:.3f} [{done.auc_low:.3f}, {done.auc_high:.3f}]"
+    auc = "unknown"
+    if done.accuracy is not None:
+        auc = f"{done.accuracy:.3f} [{done.accuracy_low:.3f}, {done.accuracy_high:.3f}]"
+    elif done.auc is not None:
+        auc = f"{done.auc:.3f} [{done.auc_low:.3f}, {done.auc_high:.3f}]"
     return (
         f"{done.number:5d}  {done.looks:5d}  {done.images:6d}  {done.viewing_s / 60:4.1f} min  "
         f"{done.machine_s:5.2f} s  {done.unsure:5.1%}   {auc}"

@@ -4,17 +4,19 @@ import sys
 from json import dumps
 from pathlib import Path
 from shlex import join
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from brainloop.terminal import bar, err, out
+from brainloop.cli_bench_uses import add_benches
+from brainloop.terminal import bar, err, out, say_figures
 
 __all__ = ["bench"]
 
 ImageFolder = Annotated[Path, typer.Argument(metavar="IMAGES", help="A folder of images, class folders below it.")]
 
 bench = typer.Typer(help="Measure; every figure in the documentation is printed by one of these.", no_args_is_help=True)
+add_benches(bench)
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file too.")]
 
 
@@ -31,7 +33,7 @@ def bench_embed(
     from brainloop.bench.embed import bench_embed as measure
 
     with bar("turns") as progress:
-        _figures(measure(images, backbone, output=output, limit=limit, repeats=repeats, progress=progress), json)
+        say_figures(measure(images, backbone, output=output, limit=limit, repeats=repeats, progress=progress), json)
 
 
 @bench.command("kills")
@@ -45,7 +47,7 @@ def bench_kills(
 
     with bar("kills") as progress:
         figures = measure(kills, seed=seed, progress=progress)
-    _figures(figures, json)
+    say_figures(figures, json)
     if figures["lost"] or figures["doubled"] or figures["different_ends"]:
         raise typer.Exit(1)
 
@@ -62,7 +64,7 @@ def bench_live(
 
     with bar("steps") as progress:
         figures = measure(presentations=presentations, gallery=gallery, seed=seed, progress=progress)
-    _figures(figures, json)
+    say_figures(figures, json)
 
 
 @bench.command("rounds")
@@ -75,7 +77,7 @@ def bench_rounds(
     from brainloop.bench.rounds import bench_rounds as measure
 
     with bar("runs") as progress:
-        _figures(measure(pool, width, progress=progress), json)
+        say_figures(measure(pool, width, progress=progress), json)
 
 
 @bench.command("talk")
@@ -140,12 +142,3 @@ def bench_decoder(
     figures["command"] = join(["brainloop", *sys.argv[1:]])
     write_whole(json, (dumps(figures, indent=1, allow_nan=False) + "\n").encode())
     out.print(tables(figures))
-
-
-def _figures(figures: dict[str, Any], path: Path | None) -> None:
-    from brainloop.bench.machine import machine
-
-    text = dumps(figures | {"machine": machine()}, indent=2)
-    out.print(text)
-    if path is not None:
-        path.write_text(text + "\n", encoding="utf-8")

@@ -26,7 +26,7 @@ def list_people(folder: StudyFolder) -> None:
         out.print("Nobody has looked yet.")
         return
     width = max(len("person"), *(len(one.name) for one in found))
-    out.print(f"{'person':{width}}  consented             sessions   EEG        decoder  responses  corrections")
+    out.print(f"{'person':{width}}  consented             sessions   recorded   decoder  responses  corrections")
     for one in found:
         when = (one.consented or "unknown")[:19]
         out.print(

@@ -4,6 +4,7 @@
     ├── SettingsError        a setting or an argument is out of its range
     ├── MissingExtraError    an optional package is not installed
     ├── ImageError           one image cannot be used; the rest go on
+    ├── AnnotationError      nothing can be made of a file of annotations
     ├── BackboneError        a backbone cannot be loaded or does not fit
     ├── RecordingError       a recording cannot be used
     ├── DecoderError         a decoder cannot be trained or does not fit
@@ -14,6 +15,7 @@ A message reads: what was expected, what came, where, what to do next.
 """
 
 __all__ = [
+    "AnnotationError",
     "BackboneError",
     "BrainloopError",
     "DecoderError",
@@ -47,6 +49,10 @@ class MissingExtraError(BrainloopError, ImportError):
 
 class ImageError(BrainloopError):
     """Replace or remove the image; a pool lists it with this reason and goes on without it."""
+
+
+class AnnotationError(BrainloopError):
+    """Give class folders, or a CSV, JSON or Parquet file with a column of images and one of classes."""
 
 
 class BackboneError(BrainloopError):

@@ -3,33 +3,28 @@
 This is the talk's "brain in the loop" diagram (Vaisman 2019, GTC S9554), and the page to read first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
-from scipy.special import expit, logit
 
-from brainloop._types import FloatArray, IntArray, Progress, no_progress
-from brainloop.classifier.heads import AnyHead
-from brainloop.classifier.measure import auc_interval
-from brainloop.classifier.query import QUERIES, Belief, has_converged, knows_a_target, unsure_share
-from brainloop.classifier.system import SYSTEMS, System
+from brainloop._types import Progress, no_progress
 from brainloop.errors import StudyError
-from brainloop.evidence import add_up
 from brainloop.observers.observer import Observer, make_observer
 from brainloop.presentation.block import Block
-from brainloop.presentation.composition import compose, deal
 from brainloop.settings import Settings
 from brainloop.store import Round
 from brainloop.study import Study, StudyData
+from brainloop.uses.audit import Audit
+from brainloop.uses.review import Review
+from brainloop.uses.training import Training
+from brainloop.uses.use import Use
 
-__all__ = ["CORRECTION", "corrections", "learn", "plan", "present", "retrain", "run", "total_evidence"]
+__all__ = ["USES", "present", "retrain", "run"]
 
-CORRECTION = float(logit(0.99))
-"""Evidence of a person's correction, nats: who looks at an image for as long as they like errs about once in a hundred
-times. The test labels of ten well-kept data sets were wrong in .2 to 10 % (Northcutt, Athalye and Mueller 2021,
-"Pervasive label errors in test sets", NeurIPS 34). It is finite, so that no one image decides what is learned."""
+USES: dict[str, Callable[[Study, StudyData], Use]] = {"train": Training, "audit": Audit, "review": Review}
+"""What looks are for, by the name that a study's settings use."""
 
 
 def run(study: Study, observer: Observer | None = None, *, progress: Progress = no_progress) -> Iterator[Round]:
@@ -58,40 +53,38 @@ def run(study: Study, observer: Observer | None = None, *, progress: Progress = 
         If another process runs the study.
     """
     with study.running():
-        settings, system = study.settings, SYSTEMS[study.settings.system]
-        data = study.data()
-        features, test = study.features(data)
+        settings, data = study.settings, study.data()
+        use = USES[settings.use](study, data)
         observer = observer or make_observer(study, data)
         study.remember(observer.facts, observer.erps())
         rounds = study.store.rounds()
         observer.recall(
             [_indexed(block, data) for block, answered in study.store.blocks() if answered == len(block.images)]
         )
-        for done in retrain(study):  # a kill, or an erasure, may have left rounds that are answered but not over
+        for done in retrain(study, use):  # a kill, or an erasure, may have left rounds that are answered but not over
             rounds.append(done)
             yield done
-        belief = learn(system, features, *total_evidence(study, data), settings)
+        belief = use.believe()
 
         while not _is_over(settings, rounds):
             number = len(rounds) + 1
             start = perf_counter()
             if not study.store.blocks(number):
                 n_looks = min(settings.looks_per_round, settings.max_looks - (rounds[-1].looks if rounds else 0))
-                told, _ = corrections(study, data)
-                blocks = plan(system, belief, number, n_looks, settings, settings.soa or observer.soa, told)
+                blocks = use.plan(belief, number, n_looks, settings.soa or observer.soa)
                 if not blocks:
-                    return  # the classifier is sure of every image
+                    return  # nothing is left to ask
                 study.store.plan([_identified(block, data) for block in blocks])
             machine_s = perf_counter() - start
 
             present(study, data, observer, number, progress)
 
-            belief = _end_round(study, data, features, test, rounds, machine_s)
+            belief = _end_round(study, use, rounds, machine_s)
             yield rounds[-1]
 
 
-def retrain(study: Study, *, progress: Progress = no_progress) -> Iterator[Round]:
-    """Train the heads of all rounds that are answered in full and not over, one after the other, and end these rounds.
+def retrain(study: Study, use: Use | None = None, *, progress: Progress = no_progress) -> Iterator[Round]:
+    """Learn from all rounds that are answered in full and not over, one after the other, and end these rounds.
 
     Whoever calls it holds the study (`Study.running`).
 
@@ -99,6 +92,8 @@ def retrain(study: Study, *, progress: Progress = no_progress) -> Iterator[Round
     ----------
     study : Study
         After an erasure, or a kill between the last answer and the training.
+    use : Use, optional
+        What its looks are for, if it was made already.
     progress : Progress
         Called with (rounds trained, rounds).
 
@@ -113,85 +108,20 @@ def retrain(study: Study, *, progress: Progress = no_progress) -> Iterator[Round
     waiting = len(planned - {block.round for block, answered in blocks if answered < len(block.images)})
     if not waiting:
         return
-    data = study.data()
-    features, test = study.features(data)
+    use = use or USES[study.settings.use](study, study.data())
     for done in range(1, waiting + 1):
-        _end_round(study, data, features, test, rounds, 0.0)
+        _end_round(study, use, rounds, 0.0)
         progress(done, waiting)
         yield rounds[-1]
 
 
-def _end_round(
-    study: Study, data: StudyData, features: FloatArray, test: FloatArray, rounds: list[Round], machine_s: float
-) -> Belief:
-    """Learn from all that was answered up to the round after `rounds`, keep its head, and add what it came to."""
-    settings, system, number = study.settings, SYSTEMS[study.settings.system], len(rounds) + 1
+def _end_round(study: Study, use: Use, rounds: list[Round], machine_s: float) -> object:
+    """Learn from all that was answered up to the round after `rounds`, and add what it came to."""
     start = perf_counter()
-    belief = learn(system, features, *total_evidence(study, data, number), settings)
-    asked = system.asks_of(belief).copy()
-    told, _ = corrections(study, data, number)
-    asked[told] = np.inf  # nothing is left to ask
-    threshold = settings.confidence_threshold
-    unsure = unsure_share(asked, threshold)
-    converged = knows_a_target(belief.log_odds, threshold) and has_converged([*(r.unsure for r in rounds), unsure])
-    machine_s += perf_counter() - start
-
-    belief.head.save(study.model_path(f"head-{number:03d}"))
-    rounds.append(measure(study, belief.head, data, test, rounds, machine_s, unsure, converged))
+    belief = use.believe(len(rounds) + 1)
+    rounds.append(use.close(belief, rounds, machine_s + perf_counter() - start))
     study.store.close_round(rounds[-1])
     return belief
-
-
-def plan(
-    system: System,
-    belief: Belief,
-    number: int,
-    n_looks: int,
-    settings: Settings,
-    soa: float,
-    told: IntArray | None = None,
-) -> list[Block]:
-    """Plan a round: the images that the system asks about, in blocks.
-
-    Parameters
-    ----------
-    system : System
-        Whose query it is.
-    belief : Belief
-        What is known.
-    number : int
-        Of the round, from 1: the first asks by the system's start.
-    n_looks : int
-        Presentations in the round.
-    settings : Settings
-        Block size, composition, confidence threshold and seed.
-    soa : float
-        Onset to onset, s.
-    told : array of int, shape (n_told,), optional
-        Images that a person has corrected: they are not shown any more.
-
-    Returns
-    -------
-    list of Block
-        With indices into the pool; empty when there is nothing to ask.
-    """
-    rng = np.random.default_rng([settings.seed, 2, number])
-    settled = knows_a_target(belief.log_odds, settings.confidence_threshold)
-    asked = np.arange(belief.evidence.size)
-    if told is not None and told.size:
-        asked = np.setdiff1d(asked, told)
-        belief = Belief(belief.features[asked], belief.head, belief.evidence[asked])
-    if asked.size == 0:
-        return []
-    query = QUERIES[system.query if number > 1 else system.start]
-    wanted = query(belief, n_looks, rng, settings.confidence_threshold if settled else None)
-    # Nobody's P300 fades over a recording that is played back; whoever looks now needs rare targets.
-    composed = settings.observer != "replay" if settings.compose is None else settings.compose
-    if composed and wanted.size and number > 1:
-        orders = compose(wanted, expit(belief.posterior), n_looks, settings.block_size, soa, rng)
-    else:
-        orders = deal(rng.permutation(wanted), settings.block_size, np.zeros(belief.evidence.size))
-    return [Block(number, 1 + k, tuple(map(int, asked[order])), soa) for k, order in enumerate(orders)]
 
 
 def present(study: Study, data: StudyData, observer: Observer, number: int, progress: Progress = no_progress) -> None:
@@ -214,100 +144,8 @@ def present(study: Study, data: StudyData, observer: Observer, number: int, prog
             )
 
 
-def learn(system: System, features: FloatArray, evidence: FloatArray, seen: IntArray, settings: Settings) -> Belief:
-    """Train the system's head on the images that gave a usable response.
-
-    Parameters
-    ----------
-    system : System
-        Whose rule, head and regularisation.
-    features : array, shape (n_pool, n_features)
-        Of the pool.
-    evidence : array, shape (n_pool,)
-        Total evidence of each image, nats.
-    seen : array of int, shape (n_seen,)
-        The images that gave a usable response, each once; with none, what comes back is the prior.
-    settings : Settings
-        The talk's threshold, and the seed.
-    """
-    head = system.learn(features[seen], evidence[seen], label_threshold=settings.label_threshold, seed=settings.seed)
-    return Belief(features, head, evidence)
-
-
-def measure(
-    study: Study,
-    head: AnyHead,
-    data: StudyData,
-    test: FloatArray,
-    rounds: Sequence[Round],
-    machine_s: float,
-    unsure: float,
-    converged: bool,
-) -> Round:
-    """Say what a round came to; the AUC is that of the classifier alone on images that were never shown."""
-    settings, looks, number = study.settings, study.store.looks(), len(rounds) + 1
-    counted = looks.round <= number
-    blocks = [block for block, _ in study.store.blocks() if block.round <= number]
-    auc = None
-    if data.test_truth is not None and 0 < data.test_truth.sum() < data.test_truth.size:
-        auc = auc_interval(data.test_truth, head.log_odds(test), seed=settings.seed)
-    return Round(
-        number=number,
-        looks=int(counted.sum()),
-        rejected=sum(reason is not None for reason, count in zip(looks.rejected, counted, strict=True) if count),
-        images=int(np.unique(looks.image[counted]).size),
-        viewing_s=sum(block.seconds for block in blocks) + settings.pause * max(0, len(blocks) - 1),
-        machine_s=machine_s + (rounds[-1].machine_s if rounds else 0.0),
-        unsure=unsure,
-        auc=auc and auc.value,
-        auc_low=auc and auc.low,
-        auc_high=auc and auc.high,
-        converged=converged,
-    )
-
-
 def _is_over(settings: Settings, rounds: Sequence[Round]) -> bool:
     return bool(rounds) and (rounds[-1].converged or rounds[-1].looks >= settings.max_looks)
-
-
-def corrections(study: Study, data: StudyData, last_round: int | None = None) -> tuple[IntArray, FloatArray]:
-    """Give what persons said of images of the pool by looking at them at leisure, up to a round or all.
-
-    Returns
-    -------
-    images : array of int, shape (n_told,)
-        Rows of the pool, rising.
-    evidence : array, shape (n_told,)
-        `CORRECTION` for a target and ``-CORRECTION`` for another, nats.
-    """
-    said = study.store.corrections(last_round)
-    ids = np.array(list(said), dtype=np.int64)
-    signs = np.where(np.array(list(said.values()), dtype=bool), CORRECTION, -CORRECTION)
-    there = np.isin(ids, data.ids)  # one may have become unusable since
-    return data.index(ids[there]), signs[there]
-
-
-def total_evidence(study: Study, data: StudyData, last_round: int | None = None) -> tuple[FloatArray, IntArray]:
-    """Add up what is known of each image, up to a round or all; a correction stands in place of what looks said.
-
-    Returns
-    -------
-    evidence : array, shape (n_pool,)
-        Nats; 0 for an image that nothing is known of.
-    seen : array of int
-        Rows of the pool that gave a usable response, or were corrected; each once, rising.
-    """
-    # A rejected epoch says nothing. Its evidence of 0 would do no harm by the posterior rule; the talk's rule, which
-    # makes a target of every score of .5, would train on it.
-    looks = study.store.looks()
-    usable = np.array([reason is None for reason in looks.rejected], dtype=bool)
-    if last_round is not None:
-        usable &= looks.round <= last_round
-    index = data.index(looks.image[usable])
-    evidence = add_up(index, looks.evidence[usable], data.ids.size)
-    told, said = corrections(study, data, last_round)
-    evidence[told] = said
-    return evidence, np.union1d(index, told)
 
 
 def _indexed(block: Block, data: StudyData) -> Block:

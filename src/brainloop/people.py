@@ -15,6 +15,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +84,7 @@ class PersonRecord:
     sessions : int
         Raw recordings.
     seconds : float
-        Of EEG in them, s.
+        Recorded in them, EEG or key presses, s.
     decoder : bool
         Whether there is one of theirs.
     responses, corrections : int
@@ -206,12 +207,12 @@ def export_person(study: Study, name: str, folder: Path | str) -> Path:
         ("evidence.csv", study.store.responses_of(name)), ("corrections.csv", study.store.corrections_of(name)),
     ):  # fmt: skip
         _write_rows(folder / name_of_table, rows)
-    said = README.format(name=name, study=study.folder.name, target=study.settings.target, record=record)
+    said = README.format(name=name, study=study.folder.name, sought=" and ".join(study.settings.sought), record=record)
     (folder / "README.txt").write_text(said, encoding="utf-8")
     return folder
 
 
-README = """Everything that the study {study!r} holds of {name}, who looked for {target!r}.
+README = """Everything that the study {study!r} holds of {name}, who looked for {sought!r}.
 
 people/       person.json: what was consented to; a folder a session: meta.json, samples.f32 (float32, one row of all
               channels a sample, EEG in volts), times.f64 (float64, s), events.jsonl (what was shown and pressed);
@@ -269,7 +270,8 @@ def erase_person(study: Study, name: str, *, progress: Progress = no_progress) -
         note("mean responses and facts in the report", study.forget(name))
         note("exports", _remove(study.folder / "exports"))
         note("reports", _remove(study.folder / "reports"))
-        sessions = f"{record.sessions}, {record.seconds / 60:.1f} min of EEG" if record.sessions else ""
+        note("tables of what was sorted", _remove(study.folder / "sorted.csv"))
+        sessions = f"{record.sessions}, {record.seconds / 60:.1f} min" if record.sessions else ""
         note("raw recordings", sessions)
         note("decoder and calibration", "1" if record.decoder else "")
         note("files of theirs", _clear(study.folder / "people" / name) if NAME.fullmatch(name) else "")
@@ -318,7 +320,14 @@ def _record(study: Study, name: str, responses: int, corrections: int) -> Person
 
 def _seconds(session: Path) -> float:
     headset, stamps = _json(session / "meta.json").get("headset"), session / "times.f64"
-    return stamps.stat().st_size / 8 / headset["sfreq"] if headset and stamps.exists() else 0.0
+    if headset:
+        return stamps.stat().st_size / 8 / headset["sfreq"] if stamps.exists() else 0.0
+    when = []  # without a headset there are only events: what was shown, and the presses
+    with suppress(OSError):
+        for line in (session / "events.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, KeyError, TypeError):
+                when.append(float(json.loads(line)["t"]))
+    return max(when) - min(when) if when else 0.0
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -341,10 +350,12 @@ def _own_folders(study: Study, name: str) -> Iterator[Path]:
 
 
 def _remove(folder: Path) -> str:
-    """Remove a folder with all that is in it, and say what that was."""
+    """Remove a file, or a folder with all that is in it, and say what that was."""
     said = _size(folder)
-    if folder.exists():
+    if folder.is_dir():
         shutil.rmtree(folder)
+    else:
+        folder.unlink(missing_ok=True)
     return said
 
 

@@ -1,12 +1,15 @@
 """Prediction: a trained head on any folder of images."""
 
 import csv
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from brainloop._types import Progress, no_progress
+import numpy as np
+from scipy.special import logsumexp
+
+from brainloop._types import FloatArray, Progress, no_progress
 from brainloop.classifier.features import load_features
 from brainloop.errors import MissingExtraError, SettingsError
 from brainloop.images.pool import Skipped, scan
@@ -23,18 +26,22 @@ class Prediction:
     ----------
     path : str
         Of the image, in its folder.
+    label : str
+        What it most likely is: the target, or ``not TARGET``; of several classes one of them.
     probability : float
-        Of being a target: calibrated, that is averaged over what the head may be (`Head.probability`).
+        Of being a target, or of being of the class `label`: calibrated, that is averaged over what the head may be
+        (`Head.probability`).
     log_odds : float
-        At the head's most probable weights, nats.
-    is_target : bool
-        Whether it is more likely a target than not.
+        Of the same, at the head's most probable weights, nats.
+    classes : dict of str to float
+        The probability of each class; empty where one target was looked for.
     """
 
     path: str
+    label: str
     probability: float
     log_odds: float
-    is_target: bool
+    classes: dict[str, float] = field(default_factory=dict)
 
 
 def predict(
@@ -54,7 +61,7 @@ def predict(
     Returns
     -------
     predictions : list of Prediction
-        One a file, copies of one image included; surest targets first.
+        One a file, copies of one image included; surest targets first, or class by class the surest first.
     skipped : list of Skipped
         What could not be used, and why.
     """
@@ -64,14 +71,35 @@ def predict(
     failed = {skipped.path for skipped in vectors.failed}
     images = [image for image in pool.images if image.path not in failed]
     features = load_features(study.model_path("features"))(vectors.rows(image.hash for image in images))
-    scores = zip(head.probability(features), head.log_odds(features), strict=True)
-    found = {image.path: (float(p), float(z)) for image, (p, z) in zip(images, scores, strict=True)}
-    copies = {copy.path: found[copy.duplicate_of] for copy in pool.skipped if copy.duplicate_of in found}
-    predictions = [
-        Prediction(path, probability, z, z > 0)
-        for path, (probability, z) in sorted((found | copies).items(), key=lambda item: (-item[1][0], item[0]))
-    ]
+    paths = [image.path for image in images]
+    found = {one.path: one for one in _predictions(study, paths, head.probability(features), head.log_odds(features))}
+    copies = {
+        copy.path: replace(found[copy.duplicate_of], path=copy.path)
+        for copy in pool.skipped
+        if copy.duplicate_of in found
+    }
+    order = (lambda one: (one.label, -one.probability, one.path)) if study.settings.classes else _surest_target
+    predictions = sorted((found | copies).values(), key=order)
     return predictions, [entry for entry in (*pool.skipped, *vectors.failed) if entry.path not in copies]
+
+
+def _surest_target(one: Prediction) -> tuple[float, str]:
+    return -one.probability, one.path
+
+
+def _predictions(
+    study: Study, paths: Sequence[str], probability: FloatArray, log_odds: FloatArray
+) -> Iterator[Prediction]:
+    target, classes = study.settings.target, study.settings.classes
+    if not classes:
+        for path, p, z in zip(paths, probability.tolist(), log_odds.tolist(), strict=True):
+            yield Prediction(path, target if z > 0 else f"not {target}", p, z)
+        return
+    for path, each, z in zip(paths, probability.astype(np.float64), log_odds.astype(np.float64), strict=True):
+        k = int(z.argmax())
+        of_rest = float(z[k] - logsumexp(np.delete(z, k)))
+        named = dict(zip(classes, each.tolist(), strict=True))
+        yield Prediction(path, classes[k], float(each[k]), of_rest, named)
 
 
 def writer_of(path: Path) -> Callable[[Sequence[Prediction]], None]:
@@ -105,16 +133,22 @@ def writer_of(path: Path) -> Callable[[Sequence[Prediction]], None]:
     return partial(_write_parquet, path)
 
 
+def _row(prediction: Prediction) -> dict[str, str | float]:
+    row: dict[str, str | float] = {"path": prediction.path, "label": prediction.label}
+    row |= {"probability": prediction.probability, "log_odds": prediction.log_odds}
+    return row | {f"probability_{name}": p for name, p in prediction.classes.items()}
+
+
 def _write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.DictWriter(file, [field.name for field in fields(Prediction)])
+        rows = csv.DictWriter(file, list(_row(predictions[0])) if predictions else [])
         rows.writeheader()
-        rows.writerows(asdict(prediction) for prediction in predictions)
+        rows.writerows(_row(prediction) for prediction in predictions)
 
 
 def _write_parquet(path: Path, predictions: Sequence[Prediction]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    table = pyarrow.Table.from_pylist([asdict(prediction) for prediction in predictions])
+    table = pyarrow.Table.from_pylist([_row(prediction) for prediction in predictions])
     pyarrow.parquet.write_table(table, path)

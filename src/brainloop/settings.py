@@ -27,7 +27,20 @@ class Settings:
     """
 
     images: str = _setting("folder of the pool's images")
-    target: str = _setting("what is looked for; a class folder of this name is the truth, told only to system 'truth'")
+    target: str = _setting(
+        "what is looked for, if it is one thing; a class folder of this name is the truth, told only to system 'truth'",
+        "",
+    )
+    classes: tuple[str, ...] = _setting("what is to be told apart, if several are looked for in turn", ())
+    use: Literal["train", "audit", "review"] = _setting(
+        "what looks are for: to train a classifier, to find wrong annotations among `classes`, to review what a "
+        "classifier is not sure of",
+        "train",
+    )
+    annotations: str | None = _setting("file or folder of annotations; the class folders, if left out", None)
+    model: str | None = _setting("folder of the study whose classifier sorts, in a review", None)
+    target_rate: float | None = _setting("share of targets among the images of a review, where it is known", None)
+    looks_per_image: int = _setting("at most, in an audit or a review; what is unsure then goes by its sign", 4)
     backbone: str = _setting("'builtin', an ONNX file or folder, a hub repository, or 'timm:NAME'", "builtin")
     backbone_output: str | None = _setting("output of the backbone; its features where left out", None)
     precision: Literal["float32", "float16"] = _setting("of embeddings on disk; float16 halves them", "float32")
@@ -49,6 +62,7 @@ class Settings:
     )
     label_threshold: float = _setting("the talk's THR on its score; .5: the response says nothing", 0.5)
     confidence_threshold: float = _setting("the talk's THR on confidence: below it an image is asked about", 0.9)
+    shortlist: float = _setting("in an audit: share of each class's annotations that is looked at", 0.2)
     looks_per_round: int = _setting("presentations between two trainings", 50)
     max_looks: int = _setting("stop here though not converged; the talk's run has 795", 1000)
     block_size: int = _setting("presentations without a pause; 50 at 5 Hz are 10 s, as long as one looks with ease", 50)
@@ -70,6 +84,9 @@ class Settings:
             "difficulty": (0, 1),
             "label_threshold": (0, 1),
             "confidence_threshold": (0.5, 1),
+            "shortlist": (0, 1),
+            "target_rate": (1e-3, 0.999),
+            "looks_per_image": (1, 1000),
             "looks_per_round": (1, 1e6),
             "max_looks": (1, 1e9),
             "block_size": (1, 1e4),
@@ -83,6 +100,7 @@ class Settings:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise SettingsError(f"{name}: expected {low:g} to {high:g}; {value!r} came")
+        self._check_names()
         if self.observer is None:
             object.__setattr__(self, "observer", "replay" if self.recordings else "simulated")
         if (self.observer == "replay") != bool(self.recordings):
@@ -90,6 +108,35 @@ class Settings:
                 f"observer: 'replay' goes with recordings, and recordings with it; {self.observer!r} came with "
                 f"{len(self.recordings)} recordings"
             )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The one target, or the classes."""
+        return self.classes or (self.target,)
+
+    @property
+    def sought(self) -> tuple[str, ...]:
+        """What blocks may look for: the names; in an audit, what is annotated as one of them and is not."""
+        return tuple(f"not {name}" for name in self.names) if self.use == "audit" else self.names
+
+    def _check_names(self) -> None:
+        if bool(self.target.strip()) == bool(self.classes):
+            raise SettingsError(
+                f"expected either a target, the one thing that is looked for, or the classes to be told apart; target "
+                f"{self.target!r} and classes {', '.join(self.classes) or 'none'} came"
+            )
+        if len(set(self.classes)) < len(self.classes) or not all(name.strip() for name in self.names):
+            raise SettingsError(f"classes: expected names that differ; {', '.join(map(repr, self.classes))} came")
+        if self.use == "train" and len(self.classes) == 1:
+            raise SettingsError(
+                f"classes: expected two or more to tell apart; {self.classes[0]!r} alone came: give it as the target"
+            )
+        if self.use == "audit" and not self.classes:
+            raise SettingsError("an audit expects the classes whose annotations it doubts; give one or more")
+        if (self.use == "review") != (self.model is not None) or (self.use == "review" and not self.target):
+            raise SettingsError("a review expects a target and the model that sorts; no other use takes a model")
+        if self.classes and (self.prevalence is not None):
+            raise SettingsError("prevalence: classes are not thinned out; leave it out, or look for one target")
 
     def save(self, path: Path) -> None:
         """Write the settings as TOML, each with its reason; whole or not at all."""
@@ -116,8 +163,8 @@ class Settings:
             raise SettingsError(
                 f"{path} has unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
             )
-        if missing := [name for name in ("images", "target") if name not in values]:
-            raise SettingsError(f"{path} lacks {' and '.join(missing)}")
+        if "images" not in values:
+            raise SettingsError(f"{path} lacks images")
         return cls(**values)
 
 
@@ -137,7 +184,7 @@ def _conform(name: str, value: Any, wanted: Any) -> Any:
     if get_origin(wanted) is tuple:
         if isinstance(value, list | tuple) and all(isinstance(entry, str | Path) for entry in value):
             return tuple(str(entry) for entry in value)
-        raise SettingsError(f"{name}: expected a list of paths; {value!r} came")
+        raise SettingsError(f"{name}: expected a list of texts; {value!r} came")
     if wanted is str and isinstance(value, Path):
         return str(value)
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):

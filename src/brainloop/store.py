@@ -55,6 +55,7 @@ IMAGE = Table(
     Column("path", String, nullable=False),
     Column("label", String),
     Column("part", String, nullable=False),
+    Column("annotation", String),
     CheckConstraint("part in ('pool', 'test', 'calibration', 'aside', 'unusable')"),
 )
 
@@ -66,6 +67,7 @@ BLOCK = Table(
     Column("number", Integer, primary_key=True),
     Column("round", Integer, nullable=False),
     Column("soa", Float, nullable=False),
+    Column("target", String, nullable=False),
 )
 
 PRESENTATION = Table(
@@ -96,6 +98,7 @@ CORRECTION = Table(
     "correction",
     META,
     Column("image", ForeignKey("image.id"), primary_key=True),
+    Column("target", String, nullable=False),
     Column("is_target", Boolean, nullable=False),
     Column("person", String, nullable=False),
     Column("at", String, nullable=False),
@@ -122,6 +125,8 @@ class PoolImage:
     part : str
         ``pool``, ``test`` (never shown), ``calibration`` (shown there alone), ``aside`` (thinned out) or ``unusable``
         (could not be decoded).
+    annotation : str or None
+        Its class by the annotations that an audit doubts.
     """
 
     id: int
@@ -129,6 +134,7 @@ class PoolImage:
     path: str
     label: str | None
     part: str
+    annotation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,9 +153,12 @@ class Round:
     unsure : float
         Share of the pool with a confidence below the threshold.
     auc, auc_low, auc_high : float or None
-        Area under the ROC curve on the test part and its 95 % bootstrap interval; None where truth is unknown.
+        Area under the ROC curve on the test part and its 95 % bootstrap interval; None where truth is unknown. Of
+        several classes it is the mean over them, each against the rest, without an interval.
     converged : bool
         Whether the talk's criterion was met.
+    accuracy, accuracy_low, accuracy_high : float or None
+        Of several classes, the share of the test part that is told rightly, and its 95 % interval (Wilson 1927).
     """
 
     number: int
@@ -163,6 +172,9 @@ class Round:
     auc_low: float | None
     auc_high: float | None
     converged: bool
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +189,7 @@ class Looks:
     round: IntArray
     block: IntArray
     position: IntArray
+    target: list[str]
 
 
 class Store:
@@ -271,7 +284,7 @@ class Store:
         with self._begin() as sql:
             last = sql.execute(select(func.max(BLOCK.c.number))).scalar() or 0
             for number, block in enumerate(blocks, start=last + 1):
-                sql.execute(insert(BLOCK).values(number=number, round=block.round, soa=block.soa))
+                sql.execute(insert(BLOCK).values(number=number, round=block.round, soa=block.soa, target=block.target))
                 rows = [
                     {"block": number, "position": position, "image": image}
                     for position, image in enumerate(block.images)
@@ -281,22 +294,25 @@ class Store:
     def blocks(self, round_number: int | None = None) -> list[tuple[Block, int]]:
         """List the planned blocks, of one round or of all, each with the number of its presentations answered."""
         query = (
-            select(BLOCK.c.number, BLOCK.c.round, BLOCK.c.soa, PRESENTATION.c.image, RESPONSE.c.presentation)
+            select(
+                BLOCK.c.number, BLOCK.c.round, BLOCK.c.soa, BLOCK.c.target, PRESENTATION.c.image,
+                RESPONSE.c.presentation,
+            )
             .join(PRESENTATION, PRESENTATION.c.block == BLOCK.c.number)
             .outerjoin(RESPONSE, RESPONSE.c.presentation == PRESENTATION.c.id)
             .order_by(BLOCK.c.number, PRESENTATION.c.position)
-        )
+        )  # fmt: skip
         if round_number is not None:
             query = query.where(BLOCK.c.round == round_number)
-        images: dict[tuple[int, int, float], list[int]] = {}
+        images: dict[tuple[int, int, float, str], list[int]] = {}
         answered: dict[int, int] = {}
         with self._begin() as sql:
-            for number, round_, soa, image, response in sql.execute(query):
-                images.setdefault((number, round_, soa), []).append(image)
+            for number, round_, soa, target, image, response in sql.execute(query):
+                images.setdefault((number, round_, soa, target), []).append(image)
                 answered[number] = answered.get(number, 0) + (response is not None)
         return [
-            (Block(round_, number, tuple(shown), soa), answered[number])
-            for (number, round_, soa), shown in images.items()
+            (Block(round_, number, tuple(shown), soa, target), answered[number])
+            for (number, round_, soa, target), shown in images.items()
         ]
 
     def answer(self, block: int, position: int, response: Response, station: str = "local") -> None:
@@ -324,6 +340,7 @@ class Store:
             select(
                 PRESENTATION.c.image, RESPONSE.c.score, RESPONSE.c.evidence, RESPONSE.c.rejected,
                 RESPONSE.c.source, BLOCK.c.round, BLOCK.c.number, PRESENTATION.c.position,
+                BLOCK.c.target,
             )
             .join(RESPONSE, RESPONSE.c.presentation == PRESENTATION.c.id)
             .join(BLOCK, BLOCK.c.number == PRESENTATION.c.block)
@@ -331,8 +348,8 @@ class Store:
         )  # fmt: skip
         with self._begin() as sql:
             rows = sql.execute(query).all()
-        image, score, evidence, rejected, source, round_, block, position = (
-            zip(*rows, strict=True) if rows else [()] * 8
+        image, score, evidence, rejected, source, round_, block, position, target = (
+            zip(*rows, strict=True) if rows else [()] * 9
         )
         return Looks(
             np.array(image, dtype=np.int64),
@@ -343,9 +360,19 @@ class Store:
             np.array(round_, dtype=np.int64),
             np.array(block, dtype=np.int64),
             np.array(position, dtype=np.int64),
+            list(target),
         )
 
-    def correct(self, image: int, is_target: bool | None, person: str = "") -> None:
+    def add(self, images: Sequence[PoolImage], skipped: Sequence[tuple[str, str]] = ()) -> None:
+        """Add images that came after the study was made, and the (path, reason) of files that cannot be used."""
+        with self._begin() as sql:
+            if images:
+                sql.execute(insert(IMAGE), [vars(image) for image in images])
+            for path, reason in skipped:
+                sql.execute(SKIPPED.delete().where(SKIPPED.c.path == path))
+                sql.execute(insert(SKIPPED).values(path=path, reason=reason))
+
+    def correct(self, image: int, target: str, is_target: bool | None, person: str = "") -> None:
         """Keep a person's word on an image, in place of an earlier one; None takes it back.
 
         It belongs to the round that is not over yet: that round's training is the first to hear it.
@@ -354,8 +381,10 @@ class Store:
         ----------
         image : int
             Id of an image of the pool.
+        target : str
+            What it is said to be or not to be.
         is_target : bool or None
-            What it is.
+            Whether it is.
         person : str
             Who says so.
 
@@ -375,16 +404,16 @@ class Store:
             sql.execute(delete(CORRECTION).where(CORRECTION.c.image == image))
             if is_target is not None:
                 over = sql.execute(select(func.max(ROUND.c.number))).scalar() or 0
-                said = {"image": image, "is_target": is_target, "person": person, "at": _now(), "round": over + 1}
-                sql.execute(insert(CORRECTION).values(said))
+                said = {"target": target, "is_target": is_target, "person": person, "at": _now(), "round": over + 1}
+                sql.execute(insert(CORRECTION).values(image=image, **said))
 
-    def corrections(self, last_round: int | None = None) -> dict[int, bool]:
-        """Read what persons said of images, by image id: up to a round, or all."""
-        query = select(CORRECTION.c.image, CORRECTION.c.is_target).order_by(CORRECTION.c.image)
+    def corrections(self, last_round: int | None = None) -> dict[int, tuple[str, bool]]:
+        """Read what persons said of images, by image id: what of, and whether it is that; up to a round, or all."""
+        query = select(CORRECTION.c.image, CORRECTION.c.target, CORRECTION.c.is_target).order_by(CORRECTION.c.image)
         if last_round is not None:
             query = query.where(CORRECTION.c.round <= last_round)
         with self._begin() as sql:
-            return {row.image: row.is_target for row in sql.execute(query)}
+            return {row.image: (row.target, row.is_target) for row in sql.execute(query)}
 
     def people(self) -> dict[str, tuple[int, int]]:
         """Count each person's responses and corrections; corrections of nobody in particular are left out."""
@@ -400,8 +429,9 @@ class Store:
         """List a person's responses, each with the image that it answers, in the order of the plan."""
         query = (
             select(
-                IMAGE.c.path, BLOCK.c.round, PRESENTATION.c.block, PRESENTATION.c.position, RESPONSE.c.onset,
-                RESPONSE.c.score, RESPONSE.c.evidence, RESPONSE.c.rejected, RESPONSE.c.source, RESPONSE.c.session,
+                IMAGE.c.path, BLOCK.c.target, BLOCK.c.round, PRESENTATION.c.block, PRESENTATION.c.position,
+                RESPONSE.c.onset, RESPONSE.c.score, RESPONSE.c.evidence, RESPONSE.c.rejected, RESPONSE.c.source,
+                RESPONSE.c.session,
             )
             .join(PRESENTATION, PRESENTATION.c.id == RESPONSE.c.presentation)
             .join(BLOCK, BLOCK.c.number == PRESENTATION.c.block)
@@ -415,7 +445,7 @@ class Store:
     def corrections_of(self, person: str) -> list[dict[str, Any]]:
         """List a person's corrections, each with the image that it is of."""
         query = (
-            select(IMAGE.c.path, CORRECTION.c.is_target, CORRECTION.c.at)
+            select(IMAGE.c.path, CORRECTION.c.target, CORRECTION.c.is_target, CORRECTION.c.at)
             .join(CORRECTION, CORRECTION.c.image == IMAGE.c.id)
             .where(CORRECTION.c.person == person)
             .order_by(IMAGE.c.path)

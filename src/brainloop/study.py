@@ -11,13 +11,12 @@ exports/         what the studio wrote for others
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,21 +30,15 @@ from brainloop.eeg.recordings import read_recordings
 from brainloop.errors import SettingsError, StudyError
 from brainloop.images.backbones import load_backbone
 from brainloop.images.embeddings import Embeddings, embed
-from brainloop.images.pool import Image, Pool, scan
+from brainloop.images.pool import Image, scan
+from brainloop.parts import assign_parts, is_known
 from brainloop.settings import CHANGEABLE, Settings
 from brainloop.store import PoolImage, Store
 
-__all__ = ["Study", "StudyData", "calibration_part", "split"]
+if TYPE_CHECKING:
+    pass
 
-CALIBRATION_TARGETS = 40
-"""Targets set apart for a person's calibration, at most: four minutes at 5 Hz show 144 of them, so that none has to
-come more than four times, and a decoder cannot learn the images in place of the response."""
-
-CALIBRATION_PREVALENCE = 0.12
-"""Share of targets among the images set apart: rare enough for a P300 (Polich 2007), frequent enough to have some."""
-
-CALIBRATION_SHARE = 4
-"""At most one in so many of the pool's images of a class is set apart: the pool is there to be looked through."""
+__all__ = ["Study", "StudyData"]
 
 
 @dataclass(frozen=True)
@@ -58,17 +51,17 @@ class StudyData:
         Image id of each row of the pool.
     pool : array, shape (n_pool, width)
         Embeddings of the pool.
-    truth : array of bool, shape (n_pool,), or None
-        Whether each is a target, where class folders tell.
-    test, test_truth : array (n_test, width), array of bool (n_test,), or None
+    truth : mapping of str to array of bool, shape (n_pool,), or None
+        By what may be looked for, whether each is that, where class folders tell.
+    test, test_truth : array (n_test, width), mapping of str to array of bool (n_test,), or None
         The part that is never shown.
     """
 
     ids: IntArray
     pool: FloatArray
-    truth: BoolArray | None
+    truth: Mapping[str, BoolArray] | None
     test: FloatArray
-    test_truth: BoolArray | None
+    test_truth: Mapping[str, BoolArray] | None
 
     def index(self, ids: IntArray) -> IntArray:
         """Turn image ids into rows of the pool; StudyError if one is not in it."""
@@ -131,7 +124,7 @@ class Study:
         folder = Path(folder)
         if folder.is_file():
             raise StudyError(f"expected a new folder for a study at {folder}, found a file; name another")
-        settings = _with_whole_paths(settings or Settings(**values))
+        settings = _as_its_model(_with_whole_paths(settings or Settings(**values)))
         if (folder / "study.toml").exists():
             raise StudyError(f"{folder} holds a study already; name another folder, or go on: brainloop run {folder}")
         ours = {"study.toml.partial", "embeddings", "models", "lock"}
@@ -151,10 +144,22 @@ class Study:
             load_backbone(settings.backbone, output=settings.backbone_output)
             if settings.recordings:
                 read_recordings(settings.recordings, target=settings.target_event, nontarget=settings.nontarget_event)
-            images = _assign_parts(pool, settings)
+            annotations = None
+            if settings.annotations:
+                from brainloop.annotations import read_annotations
+
+                annotations = read_annotations(Path(settings.annotations), pool, progress=progress)
+            images = assign_parts(pool, settings, annotations)
             study = cls(folder, settings)
             facts = {"settings": _as_json(settings), "versions": _versions()}
-            study.store.create(images, [(skipped.path, skipped.reason) for skipped in pool.skipped], facts)
+            skipped = [(skipped.path, skipped.reason) for skipped in pool.skipped]
+            if annotations:
+                skipped += [(problem.where, problem.reason) for problem in annotations.problems]
+                skipped += [(path, "it has no annotation") for path in annotations.unannotated]
+            reasons: dict[str, str] = {}
+            for path, reason in skipped:
+                reasons[path] = f"{reasons[path]}; {reason}" if path in reasons else reason
+            study.store.create(images, list(reasons.items()), facts)
             settings.save(folder / "study.toml")
         return study
 
@@ -227,7 +232,7 @@ class Study:
             raise StudyError(f"expected two usable images or more in the pool, found {len(pool)} ({reasons})")
         if unusable:
             self.store.skip(unusable)
-        known = 0 < sum(image.label == self.settings.target for image in images) < len(images)
+        known = is_known([image.label for image in images], self.settings)
         self._data = StudyData(
             ids=np.array([image.id for image in pool]),
             pool=vectors.rows(image.hash for image in pool),
@@ -261,11 +266,42 @@ class Study:
         cache = self.folder / "embeddings"
         return embed(images, root, backbone, cache, dtype=self.settings.precision, progress=progress)
 
+    def grow(self, ready: Collection[str], progress: Progress = no_progress) -> int:
+        """Add to the pool what is new in the images' folder; give how many images.
+
+        Parameters
+        ----------
+        ready : collection of str
+            Paths of the files that may be added, below the folder; others may still be being written.
+        progress : Progress
+            Called with (files scanned, files).
+
+        Raises
+        ------
+        ImageError
+            If the folder is missing.
+        """
+        there = self.store.images()
+        known, first = {image.hash for image in there}, there[-1].id + 1
+        found = scan(Path(self.settings.images), progress, only=ready)
+        new = [image for image in found.images if image.hash not in known]
+        self.store.add(
+            [
+                PoolImage(first + number, image.hash, image.path, image.label, "pool")
+                for number, image in enumerate(new)
+            ],
+            [(skipped.path, skipped.reason) for skipped in found.skipped if skipped.path in ready],
+        )
+        self._data = None
+        return len(new)
+
     def feature_map(self, data: StudyData) -> FeatureMap:
-        """Read the feature map of the system's head, or fit it on the pool where there is none yet."""
+        """Read the feature map of the head; a review takes its model's, others fit theirs on the pool, once."""
         path = self.model_path("features")
         if not path.exists():
-            SYSTEMS[self.settings.system].fit_features(data.pool, seed=self.settings.seed).save(path)
+            inherited = self.settings.model and Path(self.settings.model) / "models" / path.name
+            fit = SYSTEMS[self.settings.system].fit_features
+            (load_features(inherited) if inherited else fit(data.pool, seed=self.settings.seed)).save(path)
         return load_features(path)
 
     def features(self, data: StudyData) -> tuple[FloatArray, FloatArray]:
@@ -337,61 +373,12 @@ class Study:
         """Where an image's file lies."""
         return Path(self.settings.images) / image.path
 
-    def _truth(self, images: list[PoolImage]) -> BoolArray:
-        return np.array([image.label == self.settings.target for image in images], dtype=bool)
-
-
-def split(truth: BoolArray, settings: Settings) -> tuple[IntArray, IntArray]:
-    """Thin one class out to the prevalence and set a stratified test part aside, by the seed.
-
-    Parameters
-    ----------
-    truth : array of bool, shape (n_images,)
-        Whether each is a target.
-    settings : Settings
-        Prevalence, test share and seed.
-
-    Returns
-    -------
-    pool, test : array of int
-        Indices, rising.
-    """
-    rng = np.random.default_rng([settings.seed, 0])
-    targets, others = rng.permutation(np.flatnonzero(truth)), rng.permutation(np.flatnonzero(~truth))
-    if settings.prevalence is not None:
-        odds = settings.prevalence / (1 - settings.prevalence)
-        n_targets, n_others = round(others.size * odds), round(targets.size / odds)
-        targets, others = targets[:n_targets], others[:n_others]
-    test = [members[: round(members.size * settings.test_share)] for members in (targets, others)]
-    pool = [members[round(members.size * settings.test_share) :] for members in (targets, others)]
-    return np.sort(np.concatenate(pool)), np.sort(np.concatenate(test))
-
-
-def calibration_part(truth: BoolArray, pool: IntArray, settings: Settings) -> IntArray:
-    """Set images of the pool apart for calibration alone, by the seed.
-
-    A decoder must not meet in the study the image it was trained on.
-
-    Parameters
-    ----------
-    truth : array of bool, shape (n_images,)
-        Whether each is a target.
-    pool : array of int
-        Indices of the pool.
-    settings : Settings
-        Its seed.
-
-    Returns
-    -------
-    array of int
-        Indices, rising: targets and others in the prevalence of a calibration, as far as the pool can spare them.
-    """
-    rng = np.random.default_rng([settings.seed, 4])
-    targets, others = rng.permutation(pool[truth[pool]]), rng.permutation(pool[~truth[pool]])
-    n_targets = min(CALIBRATION_TARGETS, targets.size // CALIBRATION_SHARE)
-    wanted = round(n_targets * (1 - CALIBRATION_PREVALENCE) / CALIBRATION_PREVALENCE)
-    n_others = min(wanted, others.size // CALIBRATION_SHARE)
-    return np.sort(np.concatenate([targets[:n_targets], others[:n_others]]))
+    def _truth(self, images: list[PoolImage]) -> dict[str, BoolArray]:
+        """Say, for all that may be looked for, whether each image is that."""
+        labels = np.array([image.label for image in images], dtype=object)
+        is_name = {name: np.asarray(labels == name, dtype=bool) for name in self.settings.names}
+        audited = self.settings.use == "audit"
+        return {f"not {name}": ~members for name, members in is_name.items()} if audited else is_name
 
 
 def _with_whole_paths(settings: Settings) -> Settings:
@@ -401,32 +388,25 @@ def _with_whole_paths(settings: Settings) -> Settings:
         images=str(Path(settings.images).resolve()),
         recordings=tuple(str(Path(path).resolve()) for path in settings.recordings),
         backbone=str(Path(settings.backbone).resolve()) if Path(settings.backbone).exists() else settings.backbone,
+        annotations=settings.annotations and str(Path(settings.annotations).resolve()),
+        model=settings.model and str(Path(settings.model).resolve()),
     )
 
 
-def _assign_parts(pool: Pool, settings: Settings) -> list[PoolImage]:
-    """Say which images are shown, which only measure, and which stay aside; without truth, all are shown."""
-    is_target = np.array([image.label == settings.target for image in pool.images])
-    part = np.full(len(pool.images), "pool", dtype=object)
-    if settings.observer in ("own", "live") and (not is_target.any() or is_target.all()):
-        return [PoolImage(number, *_facts(image), "pool") for number, image in enumerate(pool.images)]
-    if not is_target.any() or is_target.all():
-        classes = Counter(image.label for image in pool.images if image.label is not None)
-        there = ", ".join(f"{label} ({count})" for label, count in classes.items()) or "none"
+def _as_its_model(settings: Settings) -> Settings:
+    """Let a review see images as the classifier that sorts them does, and hear people as that was trained by them."""
+    if settings.model is None:
+        return settings
+    model, trained = Path(settings.model), any((Path(settings.model) / "models").glob("head-*.safetensors"))
+    found = Settings.load(model / "study.toml") if trained and (model / "study.toml").exists() else None
+    if found is None or found.use != "train" or settings.target not in found.names:
+        there = "no trained study" if found is None else f"one of use {found.use!r} for {', '.join(found.names)}"
         raise SettingsError(
-            f"a {settings.observer} observer needs the truth: expected a class folder {settings.target!r} and others "
-            f"below {settings.images}; class folders there are: {there}"
+            f"model: expected the folder of a trained study that knows {settings.target!r}; {there} is at {model}"
         )
-    shown, never_shown = split(is_target, settings)
-    part[:] = "aside"
-    part[shown], part[never_shown] = "pool", "test"
-    if settings.observer == "live":
-        part[calibration_part(is_target, shown, settings)] = "calibration"
-    return [PoolImage(number, *_facts(image), str(part[number])) for number, image in enumerate(pool.images)]
-
-
-def _facts(image: Image) -> tuple[str, str, str | None]:
-    return image.hash, image.path, image.label
+    system = "brainloop" if found.system == "truth" else found.system
+    same = ("backbone", "backbone_output", "precision", "decoder", "calibration", "target_event", "nontarget_event")
+    return replace(settings, system=system, **{name: getattr(found, name) for name in same})
 
 
 def _as_json(settings: Settings) -> dict[str, Any]:

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from scipy.special import softmax
+from scipy.stats import binomtest
+from sklearn.metrics import accuracy_score, confusion_matrix, roc_auc_score
 
-from brainloop.classifier.measure import auc_interval, expected_auc
+from brainloop.classifier.measure import auc_interval, expected_auc, measure_classes, wilson_interval
 
 
 @settings(deadline=None)
@@ -44,3 +46,20 @@ def test_the_expected_auc_is_that_of_every_pair_of_a_target_and_another(probabil
         assert expected is None
     else:
         assert expected == pytest.approx(right / pairs)
+
+
+def test_classes_are_measured_as_scikit_learn_measures_them():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(4, size=200)
+    logits = 1.5 * np.eye(4)[truth] + rng.normal(size=(200, 4))
+    found = measure_classes(truth, logits)
+    np.testing.assert_array_equal(found.confusion, confusion_matrix(truth, logits.argmax(axis=1)))
+    assert found.accuracy == accuracy_score(truth, logits.argmax(axis=1))
+    each = roc_auc_score(np.eye(4)[truth], softmax(logits, axis=1), average=None)
+    np.testing.assert_allclose(found.auc, each)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 5), (3, 7), (480, 500), (500, 500)])
+def test_the_interval_of_a_share_is_wilsons(hits, n):
+    expected = binomtest(hits, n).proportion_ci(method="wilson")
+    np.testing.assert_allclose(wilson_interval(hits / n, n), (expected.low, expected.high), atol=1e-6)

@@ -167,6 +167,27 @@ def test_the_table_tells_what_was_shown_and_pressed(tmp_path):
     assert set(described) == set(rows[0])
 
 
+def test_the_evidence_of_each_response_stands_beside_its_presentation(tmp_path):
+    times, data = signal_of(100 + np.arange(5000) / SFREQ)
+    shown = presentations(np.array([103.0, 104.0, 105.0]), target=None, looked_for="cats")
+    answers = [
+        ("response", 103.9, {"block": 1, "position": 0, "evidence": 1.25, "rejected": None}),
+        ("response", 104.9, {"block": 1, "position": 1, "evidence": 0.0, "rejected": "gap"}),
+    ]
+    record(tmp_path / "raw", times, data, [*shown, *answers, ("press", 111.5, {})])
+    path = export_bids(tmp_path / "raw", tmp_path / "bids", person="ann", session="1")
+    rows = table(path.with_name("sub-ann_ses-1_task-calibration_events.tsv"))
+    assert [(row["looked_for"], row["evidence"], row["rejected"]) for row in rows] == [
+        ("cats", "1.25", "n/a"), ("cats", "0.0", "gap"), ("cats", "n/a", "n/a"), ("n/a", "n/a", "n/a"),
+    ]  # fmt: skip
+    described = json.loads(path.with_name("sub-ann_ses-1_task-calibration_events.json").read_text(encoding="utf-8"))
+    assert described["evidence"]["Units"] == "nat"
+    bids = mne_bids.get_bids_path_from_fname(path, verbose="error")
+    raw = mne_bids.read_raw_bids(bids, verbose="error")
+    told = [extra for extra in raw.annotations.extras if extra.get("looked_for") == "cats"]
+    assert [float(extra["evidence"]) for extra in told[:2]] == [1.25, 0.0]
+
+
 def test_the_file_alone_holds_its_samples_and_events(session):
     folder, chunks, _ = session
     path = export_bids(folder / "raw", folder / "bids", person="ann", session="1")

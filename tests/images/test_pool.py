@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from brainloop.errors import ImageError
-from brainloop.images.pool import Image, Pool, scan
+from brainloop.images.pool import Image, Pool, list_files, scan
 
 
 def picture(path: Path, seed: int = 0) -> Path:
@@ -275,3 +275,14 @@ def test_every_file_is_either_an_image_or_skipped_and_every_content_counts_once(
         pool = scan(Path(folder))
     assert len(pool.images) + len(pool.skipped) == len(files)
     assert len(set(pool.hashes)) == len(pool) == len({seed for _, _, seed in files})
+
+
+def test_only_the_named_files_are_read_and_none_of_them_need_be_an_image(tmp_path):
+    for seed, name in enumerate(("one", "two")):
+        picture(tmp_path / f"{name}.png", seed)
+    (tmp_path / "words.txt").write_text("no image")
+    assert list_files(tmp_path) == ["one.png", "two.png", "words.txt"]
+    some = scan(tmp_path, only={"two.png", "words.txt", "gone.png"})
+    assert [image.path for image in some.images] == ["two.png"]
+    assert [skipped.path for skipped in some.skipped] == ["words.txt"]
+    assert len(scan(tmp_path, only=())) == 0

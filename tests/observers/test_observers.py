@@ -22,7 +22,8 @@ from brainloop.observers.simulated import Simulated
 from brainloop.presentation.block import Block, Response
 
 N_IMAGES = 300
-TRUTH = np.arange(N_IMAGES) % 8 == 0
+IS_TARGET = np.arange(N_IMAGES) % 8 == 0
+TRUTH = {"rose": IS_TARGET}
 RANK = np.random.default_rng(0).random(N_IMAGES)
 
 
@@ -51,7 +52,7 @@ fallible = pytest.mark.parametrize("make", ["replay", "simulated"], indirect=Tru
 
 
 def block(number=1, images=range(40), soa=0.2):
-    return Block(1, number, tuple(images), soa)
+    return Block(1, number, tuple(images), soa, "rose")
 
 
 def answers(observer, *blocks):
@@ -90,7 +91,7 @@ def test_evidence_tells_targets_from_others_and_is_calibrated(make):
     order = np.random.default_rng(1).permutation(N_IMAGES)
     blocks = [block(k + 1, order[50 * k : 50 * (k + 1)]) for k in range(6)]
     evidence = np.array([r.evidence for some in answers(make(), *blocks) for r in some])
-    truth = TRUTH[order]
+    truth = IS_TARGET[order]
     assert roc_auc_score(truth, evidence) > 0.75
     # A calibrated ratio: adding it to the prior's log-odds lowers the cross-entropy below the prior's own.
     prior = np.log(truth.mean() / (1 - truth.mean()))
@@ -100,11 +101,11 @@ def test_evidence_tells_targets_from_others_and_is_calibrated(make):
 
 @fallible
 def test_with_difficulty_hard_targets_evoke_weaker_evidence(make):
-    targets = np.flatnonzero(TRUTH)
-    fillers = np.flatnonzero(~TRUTH)[: 3 * targets.size].reshape(-1, 3)
+    targets = np.flatnonzero(IS_TARGET)
+    fillers = np.flatnonzero(~IS_TARGET)[: 3 * targets.size].reshape(-1, 3)
     blocks = [block(k, [t, *fillers[i]]) for k in range(1, 6) for i, t in enumerate(targets)]
     for difficulty, low, high in [(0.0, -0.35, 0.35), (1.0, 0.35, 1.0)]:
-        observer = make(hardness=RANK, difficulty=difficulty)
+        observer = make(hardness={"rose": RANK}, difficulty=difficulty)
         blocks = [replace(one, number=number) for number, one in enumerate(blocks, start=1)]
         first = np.array([next(iter(observer.respond(one))).evidence for one in blocks])
         weakness = spearmanr(first.reshape(5, -1).mean(axis=0), -RANK[targets]).statistic
@@ -130,7 +131,7 @@ def test_whoever_looks_at_eeg_says_how_well_it_is_decoded(make):
 
 def test_a_replayed_epoch_answers_its_own_class_once_until_the_class_is_spent(recording, decoded):
     observer = Replay(decoded, TRUTH)
-    targets = np.flatnonzero(TRUTH)
+    targets = np.flatnonzero(IS_TARGET)
     sources = [r.source for some in answers(observer, block(1, targets), block(2, targets)) for r in some]
     times_used = Counter(sources)
     n_epochs = sum(run.is_target.sum() for run in recording.runs) - 36  # the first 40 % hold 36 of the 90 targets
@@ -192,7 +193,7 @@ def test_a_deck_deals_the_quantile_of_those_left_that_the_image_has_not_seen(see
 
 def test_the_oracle_tells_the_truth_and_is_sure_of_it():
     responses = list(Oracle(TRUTH, soa=0.2).respond(block()))
-    np.testing.assert_array_equal([r.evidence for r in responses], np.where(TRUTH[:40], CERTAIN, -CERTAIN))
+    np.testing.assert_array_equal([r.evidence for r in responses], np.where(IS_TARGET[:40], CERTAIN, -CERTAIN))
     assert all(r.rejected is None and r.score == r.evidence for r in responses)
 
 

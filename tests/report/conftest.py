@@ -1,6 +1,8 @@
 """Small studies to report on, each run once for all tests; no test may change one."""
 
+import re
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,53 @@ from brainloop.report.html import render
 from brainloop.study import Study
 
 HOSTILE = '<script>alert("{}")&.png'
+
+
+VOID = {"meta", "img", "br", "path", "use"}
+
+
+class Page(HTMLParser):
+    """Collects tags and text, and checks that what opens closes."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.source = text
+        self.tags, self.said, self.open = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.said.append((self.open[-1] if self.open else "", data))
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(words for _, words in self.said))
+
+    def check_complete(self):
+        """Check that the page asks for nothing that is not in it, and runs nothing."""
+        policies = [a["content"] for tag, a in self.tags if a.get("http-equiv") == "Content-Security-Policy"]
+        assert policies == ["default-src 'none'; img-src data:; style-src 'unsafe-inline'"]
+        for tag, attributes in self.tags:
+            assert tag not in {"script", "link", "iframe", "object", "embed", "base"}
+            for name in ("src", "href", "xlink:href", "srcset", "action", "data", "poster"):
+                assert attributes.get(name, "#").startswith(("#", "data:image/"))
+            assert not any(name.startswith("on") for name in attributes)
+        assert not re.search(r"url\((?!#|data:)", self.source)
+        assert not re.search(r"@import|https?:", self.source)
+        ids = [attributes["id"] for _, attributes in self.tags if "id" in attributes]
+        assert len(ids) == len(set(ids))
 
 
 class Scripted:
@@ -83,7 +132,7 @@ def replayed(make_study, recordings) -> Study:
 @pytest.fixture(scope="session")
 def one_round(make_study) -> Study:
     study = make_study(observer="own", max_looks=40)
-    list(run(study, Scripted(study.data().truth)))
+    list(run(study, Scripted(study.data().truth["<b>rose"])))
     return study
 
 
@@ -104,7 +153,7 @@ def all_rejected(make_study) -> Study:
 @pytest.fixture(scope="session")
 def without_test_part(make_study) -> Study:
     study = make_study(observer="own", test_share=0.0, system="talk")
-    list(run(study, Scripted(study.data().truth, facts={"recordings": ["in", "words"], "mood": "<i>good"})))
+    list(run(study, Scripted(study.data().truth["<b>rose"], facts={"recordings": ["in", "words"], "mood": "<i>good"})))
     return study
 
 
@@ -134,3 +183,9 @@ def rendered() -> Callable[[Study], str]:
         return pages[study.folder]
 
     return once
+
+
+@pytest.fixture(scope="session")
+def parsed() -> type[Page]:
+    """Read a page; conftest is no module that a test can import from."""
+    return Page

@@ -78,7 +78,7 @@ def test_looks_of_a_round_that_is_not_over_are_left_out(make_study, without_trut
     folder = shutil.copytree(without_truth.folder, tmp_path / "copy")
     study = Study.open(folder)
     image = int(study.data().ids[0])
-    study.store.plan([Block(len(study.store.rounds()) + 1, 1, (image, image), 0.2)])
+    study.store.plan([Block(len(study.store.rounds()) + 1, 1, (image, image), 0.2, "tulip")])
     study.store.answer(study.store.blocks()[-1][0].number, 0, Response(9.0, 9.0, None, 0.0, "me#x", "me", "today"))
     before, after = find(without_truth), find(study)
     assert after.unfinished == 1

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 from socket import create_connection
+from types import SimpleNamespace
 from uuid import uuid4
 
 import numpy as np
@@ -21,23 +23,33 @@ from websockets.sync.client import connect
 
 from brainloop.bench import browser
 from brainloop.errors import StudyError
+from brainloop.observers.presser import Presser
+from brainloop.studio.activity import Activity
 from brainloop.studio.page import PageScreen
 from brainloop.studio.server import listen, make_server
 
 TOKEN = "the-key-of-this-test"
 
 
+def _asked(*arguments):
+    return {"asked": list(arguments)}
+
+
 class StandIn:
     """What the server needs of a session; remembers what it was told."""
 
     def __init__(self, folder: Path) -> None:
-        self.screen = PageScreen()
+        self.stage = SimpleNamespace(screen=PageScreen())
         self.images: dict[int, tuple[Path, str]] = {}
         self.out = folder / "exports"
         self.told: list[tuple] = []
-        self.version = 0
+        self.activity = Activity()
         self.drawn = None
-        self.news = threading.Condition()
+        results = SimpleNamespace(gallery=_asked, findings=_asked, piles=_asked)
+        self.opened = SimpleNamespace(
+            image_file=lambda number: self.images.get(number), results=results, exports=self.exports,
+            choices=lambda: [{"name": "labels"}],
+        )  # fmt: skip
 
     def __getattr__(self, name):
         if name.startswith("_"):
@@ -45,29 +57,18 @@ class StandIn:
 
         def tell(*arguments):
             self.told.append((name, *arguments))
-            self.touch()
+            self.activity.touch()
 
         return tell
 
-    def touch(self):
-        with self.news:
-            self.version += 1
-            self.news.notify_all()
-
-    def wait_change(self, version, timeout):
-        with self.news:
-            if self.version == version:
-                self.news.wait(timeout)
-            return self.version
-
     def state(self):
-        return {"activity": "idle", "version": self.version}
+        return {"activity": "idle", "version": self.activity.wait_change(-1, 0)}
 
     def traces(self):
         return self.drawn
 
-    def image_file(self, number):
-        return self.images.get(number)
+    def must_be_open(self):
+        return self.opened
 
     def forget_person(self, name):
         return [(f"sessions of {name}", 2)]
@@ -81,23 +82,20 @@ class StandIn:
     def start_watching(self):
         raise RuntimeError("a fault of our own")
 
-    def stop_watching(self):
+    def disconnect_headset(self):
         raise OSError(28, "No space left on device")
-
-    def gallery(self, order, part, offset, limit):
-        return {"total": 0, "items": [], "asked": [order, part, offset, limit]}
 
     def results(self):
         return {"auc": []}
 
-    def export(self, what):
+    def export(self, what, force=False):
         self.out.mkdir(exist_ok=True)
         for name in what:
             (self.out / name).write_text(f"<h1>{name}</h1>")
         return self.exports()
 
     def exports(self):
-        return sorted(self.out.iterdir()) if self.out.is_dir() else []
+        return [(path, path.stem) for path in sorted(self.out.iterdir())] if self.out.is_dir() else []
 
 
 class Answer:
@@ -388,6 +386,61 @@ class Room:
             process.wait()
 
 
+class Finger:
+    """Somebody who presses the space bar as `Presser` does, at the images that a marker stream says are shown."""
+
+    def __init__(self, visitor, markers, block_size, soa) -> None:
+        self._visitor, self._markers = visitor, markers
+        self._attentive, self._restless = Presser(3, false_per_minute=0), Presser(3)
+        self._block_size, self._soa = block_size, soa
+        self._block = None
+        self._shown: list[tuple[float, bool]] = []
+        self._due: list[float] = []
+        self._until = 0.0
+        self.presentations = 0
+
+    def press_until(self, condition):
+        """Look and press until something is so."""
+        deadline = time.monotonic() + 120
+        while not condition():
+            assert time.monotonic() < deadline, f"{self.presentations} images were seen"
+            self._look()
+            self._until = time.monotonic()  # the clock of LSL
+            while self._due and self._due[0] <= self._until:
+                self._due.pop(0)
+                self._visitor.page.keyboard.press("Space")
+
+    def _look(self):
+        while select.select([self._markers.stdout], [], [], 0.005)[0]:
+            marker = json.loads(self._markers.stdout.readline())
+            if marker["event"] != "presentation":
+                continue
+            self.presentations += 1
+            if marker["flaw"] == "missed":
+                continue
+            if marker["block"] != self._block:
+                self._block, self._shown = marker["block"], []
+                ahead = marker["t"] + self._soa * np.arange(self._block_size)
+                self._due = self._restless.press(ahead, np.zeros(self._block_size, bool), self._block).tolist()
+            self._shown.append((marker["t"], _shows(marker["image"], marker["looked_for"])))
+            if self._shown[-1][1]:
+                # What was decided at earlier targets stays the same; the newest adds a press, or none.
+                decided = self._attentive.press(*map(np.array, zip(*self._shown, strict=True)), self._block)
+                self._due = sorted({*self._due, *decided[decided > self._until].tolist()})
+
+
+def _shows(image, looked_for):
+    """Say whether an image of a class folder is what is looked for; "not day" is whatever lies in another."""
+    folder, name = image.split("/")[0], looked_for.removeprefix("not ")
+    return (folder == name) is (looked_for == name)
+
+
+@pytest.fixture
+def finger_of():
+    """Somebody's finger: called with a visitor, the markers, the size of blocks and the SOA."""
+    return Finger
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory):
     """Where pictures of the pages go."""
@@ -404,27 +457,48 @@ def rooms(pictures, tmp_path_factory):
     return lambda: Room(tmp_path_factory.mktemp("room"), pictures)
 
 
+SKIES = {"sunset": ((40, 30, 90), (250, 130, 60)), "day": ((60, 120, 210), (190, 215, 240)),
+         "night": ((4, 6, 20), (24, 30, 66))}  # fmt: skip
+
+
+def paint(rng, label):
+    """Paint a landscape, 320 x 240: a sky of its own, a sun or moon, three rows of hills."""
+    y, x = np.mgrid[:240, :320]
+    top, low = SKIES[label]
+    height = rng.uniform(0.55, 0.7)
+    shade = np.clip(y / (240 * height), 0, 1)[..., None]
+    pixels = (1 - shade) * top + shade * low
+    sun = np.hypot(x - rng.uniform(40, 280), y - 240 * height * (0.9 if label == TARGETS else 0.25))
+    pixels[sun < rng.uniform(16, 28)] = (255, 225, 150)
+    for hill in range(3):
+        wave = np.sin(x / rng.uniform(25, 70) + rng.uniform(0, 6)) * rng.uniform(4, 14)
+        green = np.array((rng.uniform(20, 70), rng.uniform(70, 130), 50)) * (1 if label == "day" else 0.35)
+        pixels[y > 240 * height + 28 * hill + wave] = green
+    pixels += rng.normal(0, 6, pixels.shape)
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
     """300 painted landscapes, 45 of them in the class folder `sunset`, the others in `day`."""
     folder = tmp_path_factory.mktemp("photographs")
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[:240, :320]
     for number in range(300):
         label = TARGETS if number % 20 < 3 else "day"
-        top, low = ((40, 30, 90), (250, 130, 60)) if label == TARGETS else ((60, 120, 210), (190, 215, 240))
-        height = rng.uniform(0.55, 0.7)
-        shade = np.clip(y / (240 * height), 0, 1)[..., None]
-        pixels = (1 - shade) * top + shade * low
-        sun = np.hypot(x - rng.uniform(40, 280), y - 240 * height * (0.9 if label == TARGETS else 0.25))
-        pixels[sun < rng.uniform(16, 28)] = (255, 225, 150)
-        for hill in range(3):
-            wave = np.sin(x / rng.uniform(25, 70) + rng.uniform(0, 6)) * rng.uniform(4, 14)
-            green = np.array((rng.uniform(20, 70), rng.uniform(70, 130), 50)) * (0.35 if label == TARGETS else 1)
-            pixels[y > 240 * height + 28 * hill + wave] = green
-        pixels += rng.normal(0, 6, pixels.shape)
         (folder / label).mkdir(exist_ok=True)
-        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / label / f"{number:03d}.jpg")
+        paint(rng, label).save(folder / label / f"{number:03d}.jpg")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def skies(tmp_path_factory):
+    """40 painted landscapes of each of three classes: `day`, `night`, `sunset`."""
+    folder = tmp_path_factory.mktemp("skies")
+    rng = np.random.default_rng(1)
+    for label in sorted(SKIES):
+        (folder / label).mkdir()
+        for number in range(40):
+            paint(rng, label).save(folder / label / f"{number:03d}.jpg")
     return folder
 
 
@@ -455,7 +529,7 @@ def calibration(rooms, photos, tmp_path_factory):
         page.route("**/api/study/create", shorten)
         visitor.picture("new-study")
         page.get_by_role("textbox", name="Folder of images").fill(str(photos))
-        page.get_by_role("textbox", name="What to look for").fill(TARGETS)
+        page.get_by_role("combobox", name="What to look for").fill(TARGETS)
         page.get_by_role("textbox", name=re.compile("^Name")).fill("first")
         page.get_by_role("combobox", name="Pace").select_option("0.15")
         visitor.click("Create study")

@@ -42,20 +42,22 @@ def test_the_state_is_served(served):
     [
         ("study/create", {"name": "a", "target": "c"}, ("create_study", {"name": "a", "target": "c"})),
         ("study/close", {}, ("close_study",)),
-        ("study/examples", {"targets": [1, 2], "others": [3]}, ("set_examples", [1, 2], [3])),
+        ("study/examples", {"targets": [1, 2], "others": [3]}, ("set_examples", None, [1, 2], [3])),
+        ("study/examples", {"target": "a", "targets": [1], "others": []}, ("set_examples", "a", [1], [])),
         ("person", {"name": " Ada ", "consent": True, "no_epilepsy": True}, ("set_person", "Ada", True, True)),
         ("person", {"name": "Ada"}, ("set_person", "Ada", False, False)),
         ("person", {"name": "Ada", "consent": 1, "no_epilepsy": "yes"}, ("set_person", "Ada", False, False)),
         ("headset/connect", {"id": "one"}, ("connect_headset", "one")),
-        ("headset/disconnect", {}, ("disconnect_headset",)),
         ("mode", {"mode": "both"}, ("set_mode", "both")),
         ("patch", {"on": False}, ("set_patch", False)),
         ("calibrate/start", {}, ("start_calibration",)),
-        ("calibrate/stop", {}, ("stop_calibration",)),
+        ("calibrate/stop", {}, ("stop",)),
+        ("watch/stop", {}, ("stop",)),
         ("calibrate/accept", {"anyway": True}, ("accept_calibration", True)),
         ("calibrate/accept", {}, ("accept_calibration", False)),
-        ("correct", {"image": 7, "is_target": True}, ("correct", 7, True)),
-        ("correct", {"image": 7, "is_target": None}, ("correct", 7, None)),
+        ("correct", {"image": 7, "is_target": True}, ("correct", 7, None, True)),
+        ("correct", {"image": 7, "is_target": None}, ("correct", 7, None, None)),
+        ("correct", {"image": 7, "target": "not a", "is_target": False}, ("correct", 7, "not a", False)),
     ],
 )  # fmt: skip
 def test_a_command_reaches_the_session_and_is_answered_with_the_state(served, name, values, told):
@@ -86,6 +88,9 @@ def test_commands_that_ask_are_answered_with_what_they_ask_for(served):
         ("correct", {"image": 1}),
         ("correct", {"image": "1", "is_target": True}),
         ("correct", {"image": 1, "is_target": 1}),
+        ("correct", {"image": 1, "target": 2, "is_target": True}),
+        ("study/classes", {"images": ""}),
+        ("study/classes", {"images": "/no/such/folder"}),
         ("export", {"what": "labels"}),
     ],
 )
@@ -106,7 +111,7 @@ def test_what_is_no_json_object_is_refused(served, body):
 def test_an_error_is_json_with_its_message_and_kind(served):
     answer = served.post("study/open", {"folder": "x"})
     assert (answer.status, answer.json()) == (400, {"error": "there is no study at x", "kind": "StudyError"})
-    answer = served.post("watch/stop")
+    answer = served.post("headset/disconnect")
     assert (answer.status, answer.json()["kind"]) == (500, "OSError")
     assert "No space left" in answer.json()["error"]
     answer = served.post("watch/start")
@@ -127,10 +132,26 @@ def test_the_gallery_is_asked_for_in_pages(served):
         assert served.ask(f"/api/gallery?{wrong}").status == 400
 
 
+def test_findings_and_piles_are_asked_for_in_pages(served):
+    assert served.ask("/api/findings?verdict=open&limit=7").json() == {"asked": ["open", 0, 7]}
+    assert served.ask("/api/piles?pile=target&offset=5").json() == {"asked": ["target", 5, 200]}
+    assert served.ask("/api/piles?offset=x").status == 400
+
+
+def test_class_folders_are_listed_with_how_many_files_they_hold(served, tmp_path):
+    for name, n in (("tulips", 3), ("roses", 1), (".hidden", 2)):
+        (tmp_path / name).mkdir()
+        for k in range(n):
+            (tmp_path / name / f"{k}.jpg").touch()
+    (tmp_path / "labels.csv").touch()
+    listed = served.post("study/classes", {"images": str(tmp_path)}).json()
+    assert listed == {"classes": [{"name": "roses", "images": 1}, {"name": "tulips", "images": 3}]}
+
+
 def test_exports_are_listed_and_downloaded_and_never_opened_as_a_page(served):
     files = served.post("export", {"what": ["labels.csv", "a report.html"]}).json()["files"]
-    assert {"name": "a report.html", "bytes": 22, "url": "/export/a%20report.html"} in files
-    assert served.ask("/api/exports").json() == {"files": files}
+    assert {"name": "a report.html", "bytes": 22, "url": "/export/a%20report.html", "made_by": "a report"} in files
+    assert served.ask("/api/exports").json() == {"choices": [{"name": "labels"}], "files": files}
     answer = served.ask("/export/a%20report.html")
     assert answer.body == b"<h1>a report.html</h1>"
     assert answer.headers["content-disposition"].startswith("attachment")
@@ -140,7 +161,7 @@ def test_the_state_is_pushed_at_first_and_whenever_it_has_changed(served):
     with served.socket("events") as socket:
         first = hear(socket)
         assert (first["type"], first["state"]) == ("state", served.session.state())
-        served.session.touch()
+        served.session.activity.touch()
         assert hear(socket)["state"]["version"] == first["state"]["version"] + 1
 
 
@@ -177,8 +198,8 @@ def test_a_ping_is_answered_with_our_clock(served):
 
 
 def test_the_screen_hears_the_page_and_the_page_the_screen(served, eventually):
-    screen = served.session.screen
-    screen.begin("a rose")
+    screen = served.session.stage.screen
+    screen.begin({"a rose": ()})
     with served.socket("screen") as socket:
         say(socket, **HELLO)
         eventually(lambda: screen.connected)
@@ -193,7 +214,7 @@ def test_the_screen_hears_the_page_and_the_page_the_screen(served, eventually):
 
 
 def test_a_second_screen_is_told_that_there_is_one_and_may_take_over(served, eventually):
-    screen = served.session.screen
+    screen = served.session.stage.screen
     with served.socket("screen") as first:
         say(first, **HELLO)
         eventually(lambda: screen.connected)
@@ -223,7 +244,7 @@ def test_a_screen_that_says_no_hello_is_closed_with_the_reason(served, text):
             socket.recv(timeout=10)
         assert socket.close_code == 1008
         assert socket.close_reason.startswith("expected")
-    assert not served.session.screen.connected
+    assert not served.session.stage.screen.connected
 
 
 def test_a_message_that_is_too_long_closes_the_socket(served):

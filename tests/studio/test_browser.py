@@ -7,9 +7,7 @@ disk.
 import csv
 import json
 import re
-import select
 import shutil
-import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -23,7 +21,6 @@ from sklearn.metrics import roc_auc_score
 
 from brainloop.eeg.recorder import read_session
 from brainloop.eeg.recordings import read_recordings
-from brainloop.observers.presser import Presser
 from brainloop.study import Study
 
 TARGETS = "sunset"
@@ -99,11 +96,11 @@ def first(calibration, rooms, tmp_path_factory):
         page.keyboard.press("n")
         gallery.get_by_role("option", name="you said: not target").wait_for()
         state = visitor.until(lambda state: state["study"]["corrections"] == 1)
-        (corrected,) = state["study"]["examples"]["others"]
+        (corrected,) = state["study"]["examples"][TARGETS]["others"]
         visitor.picture("gallery")
 
         visitor.turn_to("Export")
-        page.get_by_role("checkbox", name=re.compile("^Recordings")).check()
+        page.get_by_role("checkbox", name=re.compile("^recordings.zip")).check()
         visitor.click("Write the files")
         page.get_by_role("row", name=re.compile("^recordings.zip")).wait_for(timeout=120_000)
         visitor.picture("export")
@@ -193,11 +190,12 @@ def test_a_wearer_who_responds_is_understood(first):
 
 def test_the_correction_is_stored_and_in_the_labels(first):
     with opened(first.folder) as study:
-        assert study.store.corrections() == {first.corrected: False}
-    rows = {int(row["id"]): row for row in csv.DictReader(StringIO(first.download.read_text()))}
+        assert study.store.corrections() == {first.corrected: (TARGETS, False)}
+        path = next(image.path for image in study.store.images() if image.id == first.corrected)
+    rows = {row["path"]: row for row in csv.DictReader(StringIO(first.download.read_text()))}
     assert len(rows) == 300
-    assert rows[first.corrected]["correction"] == "False"
-    assert float(rows[first.corrected]["probability"]) < 0.5
+    assert rows[path]["correction"] == f"not {TARGETS}"
+    assert float(rows[path]["posterior"]) < 0.5
     assert sum(int(row["looks"]) for row in rows.values()) == 100
 
 
@@ -261,50 +259,7 @@ def sit_without_a_response(room, photos, home, eventually):
     return home / "silent", found
 
 
-class Finger:
-    """Somebody who presses the space bar as `Presser` does, at the images that a marker stream says are shown."""
-
-    def __init__(self, visitor, markers, block_size, soa) -> None:
-        self._visitor, self._markers = visitor, markers
-        self._attentive, self._restless = Presser(3, false_per_minute=0), Presser(3)
-        self._block_size, self._soa = block_size, soa
-        self._block = None
-        self._shown: list[tuple[float, bool]] = []
-        self._due: list[float] = []
-        self._until = 0.0
-        self.presentations = 0
-
-    def press_until(self, condition):
-        """Look and press until something is so."""
-        deadline = time.monotonic() + 120
-        while not condition():
-            assert time.monotonic() < deadline, f"{self.presentations} images were seen"
-            self._look()
-            self._until = time.monotonic()  # the clock of LSL
-            while self._due and self._due[0] <= self._until:
-                self._due.pop(0)
-                self._visitor.page.keyboard.press("Space")
-
-    def _look(self):
-        while select.select([self._markers.stdout], [], [], 0.005)[0]:
-            marker = json.loads(self._markers.stdout.readline())
-            if marker["event"] != "presentation":
-                continue
-            self.presentations += 1
-            if marker["flaw"] == "missed":
-                continue
-            if marker["block"] != self._block:
-                self._block, self._shown = marker["block"], []
-                ahead = marker["t"] + self._soa * np.arange(self._block_size)
-                self._due = self._restless.press(ahead, np.zeros(self._block_size, bool), self._block).tolist()
-            self._shown.append((marker["t"], f"{TARGETS}/" in marker["image"]))
-            if self._shown[-1][1]:
-                # What was decided at earlier targets stays the same; the newest adds a press, or none.
-                decided = self._attentive.press(*map(np.array, zip(*self._shown, strict=True)), self._block)
-                self._due = sorted({*self._due, *decided[decided > self._until].tolist()})
-
-
-def sit_with_the_space_bar(room, photos, home):
+def sit_with_the_space_bar(room, photos, home, finger_of):
     """Somebody without a headset calibrates the space bar and watches."""
     with room.visit(home) as visitor, room.lab("markers") as markers:
         made = {"block_size": 50, "looks_per_round": 100, "max_looks": 100, "pause": 0.5, "soa": 0.2}
@@ -315,7 +270,7 @@ def sit_with_the_space_bar(room, photos, home):
         visitor.click("Start calibration")
         assert markers.stdout.readline() == "listening\n"
         visitor.begin()
-        finger = Finger(visitor, markers, 50, 0.2)
+        finger = finger_of(visitor, markers, 50, 0.2)
         finger.press_until(lambda: finger.presentations >= 150)
         visitor.leave_screen()
         visitor.click("Stop")
@@ -348,8 +303,8 @@ def test_a_wearer_without_any_response_is_refused_with_advice_and_scores_chance_
     assert abs(auc - 0.5) < 3.3 * chance
 
 
-def test_without_a_headset_the_space_bar_teaches(rooms, photos, tmp_path):
-    folder, found = sit_with_the_space_bar(rooms(), photos, tmp_path)
+def test_without_a_headset_the_space_bar_teaches(rooms, photos, finger_of, tmp_path):
+    folder, found = sit_with_the_space_bar(rooms(), photos, tmp_path, finger_of)
     assert found["keys"]["presses"] > 10
     auc, chance = live_auc(folder)
     assert auc > max(0.7, 0.5 + 2 * chance)

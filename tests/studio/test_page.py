@@ -6,7 +6,7 @@ from brainloop.errors import SettingsError, StoppedError
 from brainloop.presentation.block import Block
 from brainloop.studio.page import PageScreen
 
-BLOCK = Block(1, 7, (11, 12, 13, 14), 0.2)
+BLOCK = Block(1, 7, (11, 12, 13, 14), 0.2, "cats")
 OFFSET = 1000.0  # s, from the page's clock to ours
 
 
@@ -39,7 +39,7 @@ class Page:
 
 def begun(**hello):
     screen = PageScreen()
-    screen.begin("cats")
+    screen.begin({"cats": (3, 4), "dogs": (5,)})
     page = Page(screen, **hello)
     showing = screen.show(BLOCK)
     showing.poll(0)
@@ -52,7 +52,7 @@ def begun(**hello):
 
 def test_a_block_is_preloaded_awaits_the_person_and_is_shown_in_whole_frames():
     screen = PageScreen()
-    screen.begin("cats")
+    screen.begin({"cats": (3, 4), "dogs": (5,)})
     page = Page(screen)
     showing = screen.show(BLOCK)
     assert page.heard("preload")[0]["images"] == [11, 12, 13, 14]
@@ -160,13 +160,39 @@ def test_a_rest_is_over_by_itself_or_as_soon_as_the_person_goes_on():
     assert showing.poll(0).over
     screen.pause = 60.0
     screen.rest("well done", 0.5)
-    following = screen.show(Block(1, 8, (11, 12), 0.2))
+    following = screen.show(Block(1, 8, (11, 12), 0.2, "cats"))
     page.say("loaded", block=8, failed=[])
     following.poll(0)
     assert len(page.heard("show")) == 1
     page.say("go")
     following.poll(0)
     assert page.heard("show")[-1]["block"] == 8
+
+
+def test_what_is_looked_for_is_announced_with_examples_and_a_new_target_can_be_read_before_its_block():
+    screen, page, showing = begun()
+    announced = page.heard("target")[0]
+    assert (announced["target"], announced["images"], announced["is_new"]) == ("cats", [3, 4], True)
+    for position in range(4):
+        page.shown(position)
+    assert showing.poll(0).over
+    screen.pause = 0.0
+    screen.rest("well done", 0.5)
+    same = screen.show(Block(1, 8, (11, 12), 0.2, "cats"))
+    assert not page.heard("target")[-1]["is_new"]
+    page.say("loaded", block=8, failed=[])
+    same.poll(0)
+    assert page.heard("show")[-1]["block"] == 8  # nothing new to read: it begins as soon as the rest is over
+    other = screen.show(Block(1, 9, (11, 12), 0.2, "dogs"))
+    announced = page.heard("target")[-1]
+    assert (announced["target"], announced["images"], announced["is_new"]) == ("dogs", [5], True)
+    assert announced["seconds"] > 3
+    page.say("loaded", block=9, failed=[])
+    other.poll(0)
+    assert page.heard("show")[-1]["block"] == 8
+    page.say("go")  # who has read it needs no more time
+    other.poll(0)
+    assert page.heard("show")[-1]["block"] == 9
 
 
 def test_what_a_page_says_of_another_block_is_not_taken_for_this_one():

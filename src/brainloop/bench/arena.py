@@ -4,32 +4,29 @@ A *cell* is one task with one person. Each seed of it is a job: the same split o
 responses for every system, so that all differences are paired.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from multiprocessing import get_context
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from brainloop._types import BoolArray, FloatArray, IntArray, Progress, no_progress
+from brainloop.bench.jobs import run_jobs
 from brainloop.bench.statistics import Grid
 from brainloop.classifier.system import SYSTEMS, System
-from brainloop.images.embeddings import default_workers
-from brainloop.loop import learn
 from brainloop.observers.answers import Answers
 from brainloop.observers.hardness import hardness
 from brainloop.observers.observer import Observer
 from brainloop.observers.oracle import Oracle
 from brainloop.observers.replay import Replay
+from brainloop.parts import split
 from brainloop.presentation.block import Block
 from brainloop.rehearsal import Task, rehearse
 from brainloop.settings import Settings
-from brainloop.study import split
+from brainloop.uses.training import learn
 
 __all__ = ["Arena", "Cell", "Course", "Measure", "Photographs", "measure"]
 
@@ -124,7 +121,9 @@ class Cell:
         self.settings = replace(arena.settings, seed=seed)
         pool, test = split(photographs.truth, self.settings)
         vectors, truth = photographs.vectors, photographs.truth
-        self.task = Task(vectors[pool], truth[pool], vectors[test], truth[test], seed=seed)
+        self.truth, self.test_truth = truth[pool], truth[test]
+        target = self.settings.target
+        self.task = Task(vectors[pool], {target: truth[pool]}, vectors[test], {target: truth[test]}, seed=seed)
         self.own = None if photographs.own is None else photographs.own[test]
         self._courses: dict[Any, Course] = {}
         self._degraded = {0.0: self.answers}
@@ -133,7 +132,7 @@ class Cell:
     def hardness(self) -> FloatArray:
         """How hard each image of the pool is, shape (n_pool,): one scale for every system."""
         features, _ = self.task.features(SYSTEMS["talk"])
-        return hardness(features, self.task.truth, seed=self.settings.seed)
+        return hardness(features, self.truth, seed=self.settings.seed)
 
     def degraded(self, noise: float) -> Answers:
         """Give the person's answers by a worse decoder; each noise is drawn once."""
@@ -145,7 +144,8 @@ class Cell:
         """Deal the person's responses anew: one seed, one deal."""
         difficulty = self.settings.difficulty if difficulty is None else difficulty
         return Replay(
-            self.degraded(noise), self.task.truth, hardness=self.hardness if difficulty else None,
+            self.degraded(noise), self.task.truth,
+            hardness={self.settings.target: self.hardness} if difficulty else None,
             difficulty=difficulty, seed=self.settings.seed,
         )  # fmt: skip
 
@@ -181,12 +181,12 @@ class Cell:
         features, test = self.task.features(system)
         replay = self.replay()
         observer: Observer = Oracle(self.task.truth, soa=replay.soa) if system.told_truth else replay
-        responses = list(observer.respond(Block(1, 1, tuple(images.tolist()), replay.soa)))
+        responses = list(observer.respond(Block(1, 1, tuple(images.tolist()), replay.soa, self.settings.target)))
         usable = np.array([response.rejected is None for response in responses], dtype=bool)
-        evidence = np.zeros(self.task.truth.size)
+        evidence = np.zeros(self.truth.size)
         evidence[images] = [response.evidence for response in responses]
         belief = learn(system, features, evidence, np.sort(images[usable]), self.settings)
-        return float(roc_auc_score(self.task.test_truth, belief.head.log_odds(test)))
+        return float(roc_auc_score(self.test_truth, belief.head.log_odds(test)))
 
 
 Measure = Callable[[Cell], Mapping[str, FloatArray]]
@@ -226,29 +226,9 @@ def measure(
     seconds : dict of str to float
         What each took, summed over jobs, s; a rehearsal that several share is counted where it was asked for first.
     """
-    workers = default_workers() if workers is None else workers
     jobs = list(product(range(len(arena.cells)), seeds))
-    found: dict[tuple[int, int], Any] = {}
-
-    def collect(results: Iterable[tuple[tuple[int, int], Any]]) -> None:
-        progress(0, len(jobs))
-        for job, result in results:
-            found[job] = result
-            progress(len(found), len(jobs))
-
-    if workers == 1:
-        with threadpool_limits(1):
-            collect((job, _job(arena, measures, *job)) for job in jobs)
-    else:
-        context = get_context("spawn")  # a fork would copy ONNX Runtime's threads half-alive
-        processes = ProcessPoolExecutor(
-            min(workers, len(jobs)), mp_context=context, initializer=_begin, initargs=(arena, measures)
-        )
-        try:
-            waiting = {processes.submit(_work, *job): job for job in jobs}
-            collect((waiting[done], done.result()) for done in as_completed(waiting))
-        finally:
-            processes.shutdown(cancel_futures=True)
+    results = run_jobs(_job, (arena, measures), jobs, workers=workers, progress=progress)
+    found = dict(zip(jobs, results, strict=True))
     grids, seconds = {}, {}
     for name in measures:
         arrays = {
@@ -260,20 +240,8 @@ def measure(
     return grids, seconds
 
 
-_shipped: tuple[Arena, Mapping[str, Measure]]
-
-
-def _begin(arena: Arena, measures: Mapping[str, Measure]) -> None:
-    global _shipped
-    _shipped = arena, measures
-    threadpool_limits(1)  # each core has a process of its own
-
-
-def _work(cell: int, seed: int) -> Any:
-    return _job(*_shipped, cell, seed)
-
-
-def _job(arena: Arena, measures: Mapping[str, Measure], number: int, seed: int) -> dict[str, Any]:
+def _job(shared: tuple[Arena, Mapping[str, Measure]], number: int, seed: int) -> dict[str, Any]:
+    arena, measures = shared
     cell = Cell(arena, *arena.cells[number], seed)
     results = {}
     for name, measure_of in measures.items():

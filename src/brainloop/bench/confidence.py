@@ -33,11 +33,11 @@ def measure_confidence(cell: Cell) -> dict[str, FloatArray]:
     found = {}
     for label, is_target in CLASSES.items():
         rng = np.random.default_rng([cell.settings.seed, 5, int(is_target)])
-        images = rng.permutation(np.flatnonzero(cell.task.truth == is_target))[:N_IMAGES]
+        images = rng.permutation(np.flatnonzero(cell.truth == is_target))[:N_IMAGES]
         rows = []
         for difficulty in DIFFICULTIES:
             replay = cell.replay(difficulty=difficulty)
-            blocks = [Block(1, 1 + k, tuple(images.tolist()), replay.soa) for k in range(N_LOOKS)]
+            blocks = [Block(1, 1 + k, tuple(images.tolist()), replay.soa, cell.settings.target) for k in range(N_LOOKS)]
             looks = [list(replay.respond(block)) for block in blocks]
             evidence = np.array([[response.evidence for response in row] for row in looks]).T  # (n_images, N_LOOKS)
             usable = np.array([[response.rejected is None for response in row] for row in looks]).T

@@ -77,7 +77,7 @@ RULES = ("hard", "talk", "posterior")
 
 def _soft_labels(cell: Cell) -> dict[str, FloatArray]:
     rng = np.random.default_rng([cell.settings.seed, 3])
-    looked_at = rng.permutation(cell.task.truth.size)[:FIRST_ROUND]
+    looked_at = rng.permutation(cell.truth.size)[:FIRST_ROUND]
     return {
         f"{rule}, {whose}": np.array(cell.auc_after(replace(system, rule=rule), looked_at))
         for whose, system in HEADS.items()
@@ -124,7 +124,7 @@ def _sum_active_learning(grid: Grid, arena: Arena) -> dict[str, Any]:
 
 
 def _training_share(cell: Cell) -> dict[str, FloatArray]:
-    order = np.random.default_rng([cell.settings.seed, 4]).permutation(cell.task.truth.size)
+    order = np.random.default_rng([cell.settings.seed, 4]).permutation(cell.truth.size)
     parts = [order[: max(2, round(share * order.size))] for share in SHARES]
     return {name: np.array([cell.auc_after(system, part) for part in parts]) for name, system in SYSTEMS.items()} | {
         "images": np.array([part.size for part in parts], dtype=float)
@@ -158,7 +158,7 @@ def _sum_compensation(grid: Grid, arena: Arena) -> dict[str, Any]:
 def _zero_label(cell: Cell) -> dict[str, FloatArray]:
     from sklearn.metrics import roc_auc_score
 
-    own = np.nan if cell.own is None else roc_auc_score(cell.task.test_truth, cell.own)
+    own = np.nan if cell.own is None else roc_auc_score(cell.test_truth, cell.own)
     return {"own": np.array(own)} | {
         name: cell.course(system).auc[cell.arena.stops] for name, system in SYSTEMS.items()
     }

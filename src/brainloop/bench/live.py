@@ -31,7 +31,7 @@ from brainloop.errors import BrainloopError
 from brainloop.observers.keys import ReactionModel
 from brainloop.observers.presser import Presser
 from brainloop.presentation.schedule import drift
-from brainloop.studio.session import marker_source
+from brainloop.studio.stage import marker_source
 
 __all__ = ["bench_live"]
 

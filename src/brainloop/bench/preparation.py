@@ -1,11 +1,12 @@
 """From folders to an arena: images embedded once, recordings decoded once."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from brainloop._types import Progress, no_progress
+from brainloop._types import FloatArray, IntArray, Progress, no_progress
 from brainloop.bench.arena import Arena, Photographs
 from brainloop.bench.zero_label import own_score
 from brainloop.eeg.recordings import Recording, read_recordings
@@ -16,7 +17,48 @@ from brainloop.images.pool import scan
 from brainloop.observers.answers import decode
 from brainloop.settings import Settings
 
-__all__ = ["prepare"]
+__all__ = ["ClassFolders", "class_folders", "people_of", "prepare"]
+
+
+@dataclass(frozen=True, eq=False)
+class ClassFolders:
+    """Photographs in class folders, embedded.
+
+    Parameters
+    ----------
+    classes : tuple of str
+        Names of the folders.
+    labels : array of int, shape (n_images,)
+        The folder of each image, as a place in `classes`.
+    vectors : array, shape (n_images, width)
+        Embeddings.
+    """
+
+    classes: tuple[str, ...]
+    labels: IntArray
+    vectors: FloatArray
+
+
+def class_folders(folder: Path, backbone: str, cache: Path, *, progress: Progress = no_progress) -> ClassFolders:
+    """Embed the images of all class folders below a folder.
+
+    Raises
+    ------
+    SettingsError
+        If there are fewer than two class folders.
+    ImageError, BackboneError
+        If a part cannot be used.
+    """
+    pool = scan(folder)
+    embedded = embed(pool.images, pool.root, load_backbone(backbone), cache, progress=progress)
+    images = [image for image in pool.images if image.hash in embedded and image.label is not None]
+    classes = tuple(sorted({str(image.label) for image in images}))
+    if len(classes) < 2:
+        raise SettingsError(
+            f"expected two class folders or more with images in {folder}; there are: {', '.join(classes) or 'none'}"
+        )
+    labels = np.array([classes.index(str(image.label)) for image in images])
+    return ClassFolders(classes, labels, embedded.rows(image.hash for image in images))
 
 
 def prepare(
@@ -53,7 +95,7 @@ def prepare(
         If a part cannot be used.
     """
     wanted = _named([_task(task) for task in tasks])
-    people = _people(recordings, settings)
+    people = people_of(recordings, settings)
     ready, total = 0, len(wanted) + len(people)
     embedded, answers = {}, {}
     for name, (folder, target) in wanted.items():
@@ -100,7 +142,7 @@ def _photographs(folder: Path, target: str, settings: Settings, cache: Path) -> 
     )
 
 
-def _people(paths: Sequence[Path], settings: Settings) -> dict[str, list[Recording]]:
+def people_of(paths: Sequence[Path], settings: Settings) -> dict[str, list[Recording]]:
     """Group each path's recordings by person, under a short name that no other has."""
     people: dict[str, list[Recording]] = {}
     for path in dict.fromkeys(Path(path).resolve() for path in paths):

@@ -10,8 +10,8 @@ from brainloop._types import Progress, no_progress
 from brainloop.classifier.query import unsure_share
 from brainloop.classifier.system import SYSTEMS
 from brainloop.evidence import add_up
-from brainloop.loop import learn, plan
 from brainloop.settings import Settings
+from brainloop.uses.training import learn, plan
 
 __all__ = ["bench_rounds"]
 

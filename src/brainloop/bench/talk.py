@@ -41,7 +41,7 @@ def rehearsal_settings(
         If a value is out of its range.
     """
     return Settings(
-        images="", target="", backbone=backbone, backbone_output=backbone_output, observer="replay",
+        images="", target="target", backbone=backbone, backbone_output=backbone_output, observer="replay",
         recordings=tuple(map(str, recordings)), prevalence=prevalence, difficulty=difficulty, compose=compose,
         confidence_threshold=1.0,
     )  # fmt: skip

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.optimize import minimize
 from scipy.special import expit, softmax
 
 from brainloop._blas import one_thread
@@ -77,13 +78,22 @@ class Head:
         """
         if self.covariance is None:
             return np.zeros_like(self.log_odds(features))
-        size = features.shape[1] + 1
-        n_classes = self.covariance.shape[0] // size
+        blocks = self.logit_covariances().astype(features.dtype)
+        variance = np.stack([_quadratic(features, block) for block in blocks], axis=1)
+        return variance if len(blocks) > 1 else variance[:, 0]
+
+    def logit_covariances(self) -> FloatArray:
+        """Give the posterior covariance of the weights of each logit less the mean of all, (K, d + 1, d + 1).
+
+        Of a binary head it is that of its one logit, (1, d + 1, d + 1); under cross-validation there is none, and all
+        is zero.
+        """
+        size, n_classes = len(self.weight) + 1, np.size(self.bias)
+        if self.covariance is None:
+            return np.zeros((n_classes, size, size))
         centre = np.eye(n_classes) - (1 / n_classes if n_classes > 1 else 0)
         blocks = self.covariance.reshape(n_classes, size, n_classes, size)
-        blocks = np.einsum("ki,iajb,kj->kab", centre, blocks, centre, optimize=True).astype(features.dtype)
-        variance = np.stack([_quadratic(features, block) for block in blocks], axis=1)
-        return variance if n_classes > 1 else variance[:, 0]
+        return np.asarray(np.einsum("ki,iajb,kj->kab", centre, blocks, centre, optimize=True))
 
     def probability(self, features: FloatArray) -> FloatArray:
         """Give calibrated probabilities, (n, d) -> (n,); of K classes (n, K)."""
@@ -211,14 +221,17 @@ class _Linear:
             return value, slope.ravel() + pull, loss.curvature
 
         theta = centre
-        gram = _gram(design, at(theta)[2])
+        gram = information(design, at(theta)[2])
         for penalty in PENALTIES:
             precision[:, :-1] = penalty
+            if evidence.ndim == 2:
+                theta = _approach(at, theta)
+                gram = information(design, at(theta)[2])
             theta, value, curvature, gram = _minimise(at, design, theta, gram, precision.ravel())
             if not laplace:
                 yield Fit(theta, float(penalty), np.nan, None)
                 continue
-            gram = _gram(design, curvature)
+            gram = information(design, curvature)
             hessian = gram + np.diag(precision.ravel())
             yield Fit(theta, float(penalty), log_evidence(value, precision, hessian), hessian)
 
@@ -229,6 +242,12 @@ class _Linear:
     def _loss(self, theta: FloatArray, design: FloatArray, evidence: FloatArray) -> Loss:
         logits = design @ theta.reshape(-1, design.shape[1]).T
         return RULES[self.rule](logits if evidence.ndim == 2 else logits[:, 0], evidence, self.threshold)
+
+
+def _approach(at: Callable[[FloatArray], tuple[float, FloatArray, FloatArray]], theta: FloatArray) -> FloatArray:
+    """Go near the minimum by gradients alone: with K classes a Hessian costs as much as a hundred of them."""
+    found = minimize(lambda theta: at(theta)[:2], theta, jac=True, method="L-BFGS-B", options={"gtol": 1e-3})
+    return np.asarray(found.x)
 
 
 def _minimise(
@@ -258,10 +277,10 @@ def _minimise(
         if decrement < TOLERANCE:
             break
         if step is None or (not fresh and decrement > STALE * last):
-            gram = _gram(design, curvature)
+            gram = information(design, curvature)
             factor = _factor(gram, precision)
             if factor is None:
-                gram = _gram(design, clipped(curvature))
+                gram = information(design, clipped(curvature))
                 factor = _factor(gram, precision)
             fresh, last = True, np.inf
             continue
@@ -290,7 +309,7 @@ def _factor(gram: FloatArray, precision: FloatArray) -> tuple[FloatArray, bool] 
     return factor, lower
 
 
-def _gram(design: FloatArray, curvature: FloatArray) -> FloatArray:
+def information(design: FloatArray, curvature: FloatArray) -> FloatArray:
     """Sum the loss's curvature over images in the parameters: (p, p), class after class."""
     if curvature.ndim == 1:
         return np.asarray((design.T * curvature) @ design)

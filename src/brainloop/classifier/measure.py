@@ -1,12 +1,13 @@
-"""How good a classifier is: the area under the ROC curve and its interval."""
+"""How good a classifier is: the area under the ROC curve, accuracy, and their intervals."""
 
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
-from brainloop._types import BoolArray, FloatArray
+from brainloop._types import BoolArray, FloatArray, IntArray
 
-__all__ = ["Auc", "auc_interval", "expected_auc"]
+__all__ = ["Auc", "Classes", "auc_interval", "expected_auc", "measure_classes", "wilson_interval"]
 
 
 class Auc(NamedTuple):
@@ -15,6 +16,14 @@ class Auc(NamedTuple):
     value: float
     low: float
     high: float
+
+
+class Classes(NamedTuple):
+    """How well K classes are told apart: the share that is right, each class's AUC, the confusion matrix."""
+
+    accuracy: float
+    auc: FloatArray  # (K,), each class against the rest
+    confusion: IntArray  # (K, K), by the true class (rows) and by what is said (columns)
 
 
 def auc_interval(truth: BoolArray, scores: FloatArray, *, seed: int = 0, n_resamples: int = 1000) -> Auc:
@@ -80,3 +89,33 @@ def expected_auc(probability: FloatArray) -> float | None:
     below = below[first][group] + sums[group] / 2 - other / 2
     pairs = p.sum() * other.sum() - (p * other).sum()
     return float((p * below).sum() / pairs) if pairs > 0 else None
+
+
+def measure_classes(truth: IntArray, logits: FloatArray) -> Classes:
+    """Measure how well classes are told apart.
+
+    Parameters
+    ----------
+    truth : array of int, shape (n,)
+        The class of each image; every class must be there.
+    logits : array, shape (n, K)
+        The classifier's; an image is said to be of the class with the highest.
+    """
+    n_classes = logits.shape[1]
+    confusion = np.bincount(truth * n_classes + logits.argmax(axis=1), minlength=n_classes**2)
+    confusion = confusion.reshape(n_classes, n_classes)
+    share = softmax(logits.astype(np.float64), axis=1)
+    auc = [auc_interval(truth == k, share[:, k], n_resamples=1).value for k in range(n_classes)]
+    return Classes(float(np.trace(confusion) / truth.size), np.array(auc), confusion)
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """Give the 95 % interval of a share of n.
+
+    References
+    ----------
+    Wilson (1927), "Probable inference, the law of succession, and statistical inference", J. Am. Stat. Assoc. 22.
+    """
+    z = 1.959964  # the normal distribution's quantile at 97.5 %
+    centre, half = share + z**2 / (2 * n), z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return float((centre - half) / (1 + z**2 / n)), float((centre + half) / (1 + z**2 / n))

@@ -1,6 +1,7 @@
 """Query and convergence: which images to show next, and when to stop. Pure functions of arrays and a seed.
 
 A *query* is one function ``(belief, n, rng, threshold) -> images``: `QUERIES` lists them, and a new one is added there.
+Where several classes are told apart, `brainloop.classifier.class_query` asks.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from brainloop._types import FloatArray, IntArray
+from brainloop.classifier.head import information
 from brainloop.classifier.heads import AnyHead
 from brainloop.errors import SettingsError
 
@@ -24,6 +26,7 @@ __all__ = [
     "knows_a_target",
     "least_certain",
     "least_confident",
+    "most_telling",
     "random_images",
     "unsure_share",
     "variance_reduction",
@@ -51,7 +54,7 @@ class Belief:
     head : Head
         The classifier.
     evidence : array, shape (n_pool,)
-        The total evidence ``L``, nats; 0 for an image that nobody looked at.
+        The total evidence ``L``, nats; 0 for an image that nobody looked at. Of K classes (n_pool, K).
     """
 
     features: FloatArray
@@ -60,12 +63,22 @@ class Belief:
 
     @cached_property
     def log_odds(self) -> FloatArray:
-        """The classifier's ``z``, shape (n_pool,), nats."""
+        """The classifier's ``z``, shape (n_pool,), nats; of K classes its logits (n_pool, K)."""
         return self.head.log_odds(self.features)
+
+    @cached_property
+    def information(self) -> FloatArray:
+        """Fisher information of the pool's labels on the head's parameters, shape (p, p)."""
+        if self.log_odds.ndim == 2:
+            p = softmax(self.log_odds, axis=1)
+            design = np.column_stack([self.features, np.ones(len(p))]).astype(np.float64)
+            return information(design, p[:, :, None] * (np.eye(p.shape[1]) - p[:, None, :]))
+        p, gradients = expit(self.log_odds), self.head.gradients(self.features).astype(np.float64)
+        return np.asarray((gradients.T * (p * (1 - p))) @ gradients)
 
     @property
     def posterior(self) -> FloatArray:
-        """Log-odds of classifier and evidence together, ``z + L``, shape (n_pool,), nats."""
+        """Log-odds of classifier and evidence together, ``z + L``, of the shape of ``z``, nats."""
         return self.log_odds + self.evidence
 
 
@@ -73,7 +86,9 @@ Query = Callable[[Belief, int, np.random.Generator, float | None], IntArray]
 
 
 def confidence(log_odds: FloatArray) -> FloatArray:
-    """Give the talk's confidence ``C_i = max_j P(y_i = j | x_i)`` for two classes: (n,) nats -> (n,) in [.5, 1]."""
+    """Give the talk's confidence ``C_i = max_j P(y_i = j | x_i)``: log-odds (n,), or logits (n, K), nats -> (n,)."""
+    if log_odds.ndim == 2:
+        return np.asarray(softmax(log_odds, axis=1).max(axis=1))
     return np.asarray(expit(np.abs(log_odds)))
 
 
@@ -82,16 +97,17 @@ def knows_a_target(log_odds: FloatArray, threshold: float = 0.9) -> bool:
 
     Where targets are rare, a classifier that has learned nothing but that is "sure" of every image, by the talk's
     measure. Until it knows a target, the threshold on confidence therefore neither ends a study nor keeps an image from
-    being asked about.
+    being asked about. Of several classes it must know an image of each.
 
     Parameters
     ----------
-    log_odds : array, shape (n_images,)
+    log_odds : array, shape (n_images,) or (n_images, K)
         The classifier's own ``z`` for every image of the pool, nats.
     threshold : float
         The talk's THR on confidence (``confidence_threshold`` in a study).
     """
-    return bool((expit(log_odds) >= threshold).any())
+    p = softmax(log_odds, axis=1) if log_odds.ndim == 2 else expit(log_odds)
+    return bool((p >= threshold).any(axis=0).all())
 
 
 def least_confident(belief: Belief, n: int, rng: np.random.Generator, threshold: float | None = None) -> IntArray:
@@ -144,22 +160,56 @@ def variance_reduction(belief: Belief, n: int, rng: np.random.Generator, thresho
     if covariance is None:
         raise SettingsError("this query needs a head with a posterior: regularisation 'laplace'; another one came")
     gradients = belief.head.gradients(belief.features).astype(np.float64)
-    q, p = expit(belief.posterior), expit(belief.log_odds)
+    q, pool = expit(belief.posterior), belief.information
     told = TOLD * q * (1 - q)
     if threshold is not None:
         told[confidence(belief.posterior) >= threshold] = 0
-    pool = (gradients.T * (p * (1 - p))) @ gradients
     reach = _quadratic(gradients, covariance @ pool @ covariance)
     variance = _quadratic(gradients, covariance)
     promise = told * reach / (1 + told * variance)
     likely = np.lexsort((rng.random(promise.size), -promise))[:CANDIDATES]
     likely = likely[told[likely] > 0]
 
-    gradients, told, reach, variance = gradients[likely], told[likely], reach[likely], variance[likely]
+    chosen = most_telling(gradients[likely], told[likely], reach[likely], variance[likely], covariance, pool, n)
+    return np.asarray(likely[chosen])
+
+
+def most_telling(
+    gradients: FloatArray,
+    told: FloatArray,
+    reach: FloatArray,
+    variance: FloatArray,
+    covariance: FloatArray,
+    pool: FloatArray,
+    n: int,
+) -> IntArray:
+    """Choose looks one after the other, each for what it promises beside those already chosen.
+
+    Parameters
+    ----------
+    gradients : array, shape (n_candidates, p)
+        Derivatives by the head's p parameters of the log-odds that each look asks about.
+    told : array, shape (n_candidates,)
+        Fisher information of each look on these log-odds.
+    reach, variance : array, shape (n_candidates,)
+        ``g' S W S g`` and ``g' S g`` of each gradient g, with S and W the two matrices below.
+    covariance : array, shape (p, p)
+        Of the parameters.
+    pool : array, shape (p, p)
+        Fisher information of the whole pool's labels: what is to fall is ``trace(covariance @ pool)``.
+    n : int
+        How many at most.
+
+    Returns
+    -------
+    array of int, shape (at most n,)
+        Candidates, in the order of their choice.
+    """
     spread = gradients @ covariance
-    free = np.ones(likely.size, dtype=bool)
+    reach, variance = reach.copy(), variance.copy()
+    free = np.ones(told.size, dtype=bool)
     chosen: list[int] = []
-    while len(chosen) < min(n, likely.size):
+    while len(chosen) < min(n, told.size):
         best = int(np.argmax(np.where(free, told * reach / (1 + told * variance), -1)))
         free[best] = False
         chosen.append(best)
@@ -169,13 +219,14 @@ def variance_reduction(belief: Belief, n: int, rng: np.random.Generator, thresho
         reach -= shrink * shared * (2 * (spread @ rest) - shrink * (step @ rest) * shared)
         variance -= shrink * shared**2
         spread -= shrink * np.outer(shared, step)
-    return np.asarray(likely[chosen])
+    return np.array(chosen, dtype=np.int64)
 
 
 def random_images(belief: Belief, n: int, rng: np.random.Generator, _threshold: float | None = None) -> IntArray:
     """Choose images at random, none twice, those that nobody looked at first; confidence does not matter."""
-    order = rng.permutation(belief.evidence.size)
-    return order[np.argsort(belief.evidence[order] != 0, kind="stable")][:n]
+    heard = np.asarray(belief.evidence.reshape(len(belief.evidence), -1).any(axis=1))
+    order = rng.permutation(heard.size)
+    return order[np.argsort(heard[order], kind="stable")][:n]
 
 
 def k_means(belief: Belief, n: int, rng: np.random.Generator, _threshold: float | None = None) -> IntArray:

@@ -19,7 +19,7 @@ from brainloop.decoder.networks.eegnet import EEGNet
 from brainloop.decoder.networks.inception import Inception
 from brainloop.decoder.networks.stem import Stem
 
-__all__ = ["NETWORKS", "Networks", "Recipe", "train_networks"]
+__all__ = ["NETWORKS", "Networks", "Recipe", "one_torch_thread", "train_networks"]
 
 NETWORKS: dict[str, Any] = {"stem": Stem, "eegnet": EEGNet, "inception": Inception}
 """Every network, by name."""
@@ -103,7 +103,7 @@ class Networks:
 
     def score(self, X: FloatArray) -> FloatArray:
         """Score epochs (n, n_channels, n_times): mean log-odds of the members, shape (n,)."""
-        with _one_thread():
+        with one_torch_thread():
             return (
                 _log_odds(self._module, _whitened(X, self.whitener, self.soft_limit)).mean(dim=1).numpy().astype(float)
             )
@@ -157,7 +157,7 @@ def train_networks(
     with _INITIALISING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # the first weights are drawn from the process's own generator
         module = NETWORKS[kind](x.shape[1], x.shape[2], per_member.shape[1]).to(device)
-    with _one_thread():
+    with one_torch_thread():
         outside = torch.as_tensor(held_out, dtype=torch.float32, device=device)
         states = _fit(module, x, labels, per_member, outside, recipe, seed)
     n_fits = len(folds) + 1
@@ -282,7 +282,7 @@ def _kept(separations: FloatArray) -> list[int]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_torch_thread() -> Iterator[None]:
     """Hold torch to one thread: on more, layers this small wait longer than they compute, beside other work most."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -31,24 +31,34 @@ KINDS = ("presentation", "press")
 """Events of a recording that go into the table."""
 
 COLUMNS = {
-    "onset": "When it happened, on the grid of the file's samples, s",
-    "duration": "How long it took, s",
+    "onset": "When it happened, on the grid of the file's samples",
+    "duration": "How long it took",
     "trial_type": "target, nontarget or presentation (of unknown class); flawed: late, missed or interrupted; press; "
     f"{GAP}: no samples",
     "sample": "The same onset as a number of samples, from 0",
-    "time": "When it happened on the clock of the recording, exactly, s",
+    "time": "When it happened on the clock of the recording, exactly",
     "image": "What was shown",
     "block": "Number of the block",
     "position": "Of the presentation in its block, from 0",
     "flaw": "Why a presentation is flawed",
+    "looked_for": "What the person looked for in this block",
+    "evidence": "Log-likelihood ratio of the response to this presentation, as it was decoded at the time: of an image "
+    "that is what was looked for, to one that is not; 0 where it was rejected, n/a where none was decoded",
+    "rejected": "Why the response was rejected, and says nothing",
 }
 """Columns of the table of events, with what they hold."""
+
+UNITS = {"onset": "s", "duration": "s", "time": "s", "evidence": "nat"}
+
+SAID = ("image", "block", "position", "flaw", "looked_for", "evidence", "rejected")
+"""Columns that stand in the raw recording under the same names: the last two in its responses."""
 
 README = """Recordings made by brainloop: images flash by, one at a time, and a person looks for targets among them.
 
 Every session is continuous EEG in BrainVision format, as the headset sent it, without any filter. Times without samples
-are NaN, and events of type BAD_ACQ_SKIP in `*_events.tsv`, which tells of every presentation and key press. Sessions
-without a headset have events only, under `beh`.
+are NaN, and events of type BAD_ACQ_SKIP in `*_events.tsv`, which tells of every presentation and key press, and of what
+the response to a presentation said at the time: its evidence, in nats. Sessions without a headset have events only,
+under `beh`.
 """
 
 
@@ -60,7 +70,7 @@ class _Row(NamedTuple):
     kind: str
     sample: int | None
     time: float
-    said: Mapping[str, Any]  # image, block, position, flaw
+    said: Mapping[str, Any]  # the columns of SAID
 
 
 def export_bids(session_folder: Path, root: Path, *, person: str, session: str) -> Path:
@@ -104,7 +114,7 @@ def export_bids(session_folder: Path, root: Path, *, person: str, session: str) 
         _write_eeg(partial / "eeg", stem, recorded, recorded.info)
     else:
         name = f"beh/{stem}_events.tsv"
-        events = [event for event in recorded.events if event["event"] in KINDS]
+        events = _told(recorded.events)
         start = min((float(event["t"]) for event in events), default=0.0)
         (partial / "beh").mkdir(parents=True)
         _write_events(partial / "beh", stem, [_row(event, float(event["t"]) - start) for event in events])
@@ -168,10 +178,9 @@ def _write_eeg(folder: Path, stem: str, recorded: Session, info: HeadsetInfo) ->
     data: NDArray[np.float32] = np.full((len(names), int(places[-1]) + 1), np.nan, dtype=np.float32)
     data[:, places] = recorded.data
     rows = []
-    for event in recorded.events:
-        if event["event"] in KINDS:
-            place, there = _place(recorded.times, places, info.sfreq, float(event["t"]))
-            rows.append(_row(event, place / info.sfreq, place, there=there))
+    for event in _told(recorded.events):
+        place, there = _place(recorded.times, places, info.sfreq, float(event["t"]))
+        rows.append(_row(event, place / info.sfreq, place, there=there))
     for before in np.flatnonzero(np.diff(places) > 1):
         first, stop = int(places[before]) + 1, int(places[before + 1])
         since = float(recorded.times[before]) + 1 / info.sfreq
@@ -228,10 +237,21 @@ def _place(times: FloatArray, places: IntArray, sfreq: float, t: float) -> tuple
     return int(places[nearest]), False
 
 
+def _told(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Choose the events that go into the table, each presentation with the response to it, which came later."""
+    responses = {(event.get("block"), event.get("position")): event for event in events if event["event"] == "response"}
+    told: list[Mapping[str, Any]] = []
+    for event in events:
+        if event["event"] in KINDS:
+            response = responses.get((event.get("block"), event.get("position")), {})
+            told.append({**event, "evidence": response.get("evidence"), "rejected": response.get("rejected")})
+    return told
+
+
 def _row(event: Mapping[str, Any], onset: float, sample: int | None = None, *, there: bool = True) -> _Row:
     """Make a row of the table out of an event; a presentation outside the samples is flawed."""
     kind = str(event["event"])
-    said = {key: event.get(key) for key in ("image", "block", "position", "flaw")}
+    said = {key: event.get(key) for key in SAID}
     if kind == "presentation":
         said["flaw"] = said["flaw"] or (None if there else "no samples")
         kind = {True: "target", False: "nontarget"}.get(event.get("target"), kind)  # type: ignore[arg-type]
@@ -242,11 +262,14 @@ def _row(event: Mapping[str, Any], onset: float, sample: int | None = None, *, t
 def _write_events(folder: Path, stem: str, rows: Sequence[_Row]) -> None:
     table: list[Sequence[object]] = [tuple(COLUMNS)]
     for row in sorted(rows, key=lambda row: row.onset):
-        said = [row.said.get(key) for key in ("image", "block", "position", "flaw")]
+        said = [row.said.get(key) for key in SAID]
         duration = None if row.duration is None else f"{row.duration:.6f}"
         table.append((f"{row.onset:.9f}", duration, row.kind, row.sample, f"{row.time:.9f}", *said))
     _write_table(folder / f"{stem}_events.tsv", table)
-    described = {name: {"Description": said} for name, said in COLUMNS.items()}
+    described = {
+        name: {"Description": said} | ({"Units": UNITS[name]} if name in UNITS else {})
+        for name, said in COLUMNS.items()
+    }
     (folder / f"{stem}_events.json").write_text(json.dumps(described, indent=1), encoding="utf-8")
 
 

@@ -48,6 +48,13 @@ class OnnxBackbone:
         Threads of one call; with 1, calls from several threads run side by side without waiting for each
         other.
 
+    Attributes
+    ----------
+    path : Path
+        Of the ONNX file.
+    output : str
+        Name of the output that is taken.
+
     Raises
     ------
     BackboneError
@@ -55,7 +62,7 @@ class OnnxBackbone:
     """
 
     def __init__(self, path: Path, *, name: str, output: str | None = None, threads: int = 1) -> None:
-        model = _find_model(path)
+        model = self.path = _find_model(path)
         self.name = name
         self.preprocess = Preprocess.from_json(_find_config(model))
         # Measured on MobileNetV2 and two cores: 2.1 ms an image in batches of 1, 2.8 in 8, 4.2 in 32, as a
@@ -64,7 +71,7 @@ class OnnxBackbone:
         self.batch = 1
         self._session = _open_session(model, threads)
         self._input, self._dtype, self._fixed = _check_input(self._session, self.preprocess, model)
-        self._output = _choose_output(self._session.get_outputs(), output, model)
+        self.output = _choose_output(self._session.get_outputs(), output, model)
         self.width = self._probe(model)
         self.fingerprint = self._hash(model)
 
@@ -87,7 +94,7 @@ class OnnxBackbone:
 
     def _run(self, pixels: NDArray[np.floating[Any]]) -> NDArray[Any]:
         try:
-            return np.asarray(self._session.run([self._output], {self._input: pixels})[0])
+            return np.asarray(self._session.run([self.output], {self._input: pixels})[0])
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise BackboneError(f"{self.name} failed on a batch of shape {pixels.shape}: {error}") from error
 
@@ -96,7 +103,7 @@ class OnnxBackbone:
         black = np.zeros((1, self.preprocess.height, self.preprocess.width, 3), dtype=np.uint8)
         vectors = self.embed(black)
         if vectors.shape[0] != 1 or vectors.shape[1] == 0:
-            raise BackboneError(f"output {self._output!r} of {model} gave shape {vectors.shape} for one image")
+            raise BackboneError(f"output {self.output!r} of {model} gave shape {vectors.shape} for one image")
         return int(vectors.shape[1])
 
     def _hash(self, model: Path) -> str:
@@ -104,7 +111,7 @@ class OnnxBackbone:
         for file in _files(model):
             with file.open("rb") as content:
                 digest.update(hashlib.file_digest(content, hashlib.blake2b).digest())
-        for text in (self.preprocess.to_json(), self._output, _RECIPE):
+        for text in (self.preprocess.to_json(), self.output, _RECIPE):
             digest.update(hashlib.blake2b(text.encode()).digest())
         return digest.hexdigest()
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from brainloop._types import Progress, no_progress
 from brainloop.errors import ImageError
 from brainloop.images.decode import check_header, open_file, reason_of
 
-__all__ = ["Image", "Pool", "Skipped", "content_hash", "scan"]
+__all__ = ["Image", "Pool", "Skipped", "content_hash", "list_files", "scan"]
 
 # TIFF files inside, of which Pillow would decode the thumbnail.
 _CAMERA_RAW = frozenset({".dng", ".nef", ".cr2", ".arw"})
@@ -81,7 +81,12 @@ def content_hash(data: bytes = b"") -> hashlib.blake2b:
     return hashlib.blake2b(data, digest_size=16)
 
 
-def scan(root: Path, progress: Progress = no_progress) -> Pool:
+def list_files(root: Path) -> list[str]:
+    """List the files of a folder that `scan` would read, by their paths below it; nothing is read."""
+    return sorted(_Walk(root).files())
+
+
+def scan(root: Path, progress: Progress = no_progress, *, only: Collection[str] | None = None) -> Pool:
     """List every usable image below a folder.
 
     Links to folders are followed, once: real folders come first, so that a link never takes the place of the
@@ -95,6 +100,8 @@ def scan(root: Path, progress: Progress = no_progress) -> Pool:
         The folder.
     progress : Progress
         Called with (files read, files found).
+    only : collection of str, optional
+        Paths, below the folder, of the files to read; then a pool may be empty.
 
     Returns
     -------
@@ -111,7 +118,7 @@ def scan(root: Path, progress: Progress = no_progress) -> Pool:
         state = "a file" if root.exists() else "nothing"
         raise ImageError(f"expected a folder of images, found {state} at {root}: give the folder's path")
     walk = _Walk(root)
-    paths = sorted(walk.files())
+    paths = sorted(path for path in walk.files() if only is None or path in only)
     skipped = walk.skipped
     images: dict[str, Image] = {}
     with ThreadPoolExecutor() as threads:
@@ -127,7 +134,7 @@ def scan(root: Path, progress: Progress = no_progress) -> Pool:
                 elsewhere = "" if first.label == image.label else ", which lies in another class"
                 skipped.append(Skipped(path, f"duplicate of {first.path}{elsewhere}", first.path))
     skipped.sort(key=lambda item: item.path)
-    if not images:
+    if not images and only is None:
         raise ImageError(_no_images(root, skipped))
     return Pool(root, tuple(images.values()), tuple(skipped))
 

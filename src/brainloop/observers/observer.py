@@ -77,14 +77,20 @@ def make_observer(study: Study, data: StudyData, progress: Progress = no_progres
         raise SettingsError(f"this study is looked at by a person: brainloop studio {study.folder}")
     if data.truth is None:
         raise StudyError(
-            f"a {settings.observer} observer needs class folders; {settings.images} has none for {settings.target!r}"
+            f"a {settings.observer} observer needs class folders; {settings.images} has none for "
+            f"{' and '.join(settings.names)}"
         )
     if SYSTEMS[settings.system].told_truth:
         return Oracle(data.truth, soa=settings.soa or 0.2)
-    hard: FloatArray | None = None
+    hard: dict[str, FloatArray] | None = None
     if settings.difficulty > 0:
         # In the linear projection, whatever the head: an image is as hard for one system as for another.
-        hard = hardness(Projection.fit(data.pool)(data.pool), data.truth, seed=settings.seed)
+        features = Projection.fit(data.pool)(data.pool)
+        hard = {
+            target: hardness(features, is_target, seed=settings.seed)
+            for target, is_target in data.truth.items()
+            if 0 < is_target.sum() < is_target.size
+        }
     how: dict[str, Any] = {"decoder": settings.decoder, "calibration": settings.calibration}
     draws: dict[str, Any] = {"hardness": hard, "difficulty": settings.difficulty, "seed": settings.seed}
     if settings.observer == "simulated":

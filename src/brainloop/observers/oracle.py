@@ -1,6 +1,6 @@
 """The oracle: an observer who tells the truth, the ceiling of what looking can give."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from brainloop._types import BoolArray
@@ -18,8 +18,8 @@ class Oracle:
 
     Parameters
     ----------
-    truth : array of bool, shape (n_images,)
-        Whether each image of the pool is a target.
+    truth : mapping of str to array of bool, shape (n_images,)
+        By what may be looked for, whether each image of the pool is that.
     soa : float
         Onset to onset, s: that of the observer whose ceiling it gives.
 
@@ -31,15 +31,16 @@ class Oracle:
         That it is the oracle; it has no recordings.
     """
 
-    def __init__(self, truth: BoolArray, *, soa: float) -> None:
+    def __init__(self, truth: Mapping[str, BoolArray], *, soa: float) -> None:
         self.soa = soa
         self.facts: dict[str, Any] = {"observer": "oracle", "difficulty": 0.0, "recordings": []}
         self._truth = truth
 
     def respond(self, block: Block, start: int = 0) -> Iterator[Response]:
         """Tell the truth about a block; see `Observer.respond`."""
+        is_target = self._truth[block.target]
         for position in range(start, len(block.images)):
-            evidence = CERTAIN if self._truth[block.images[position]] else -CERTAIN
+            evidence = CERTAIN if is_target[block.images[position]] else -CERTAIN
             yield Response(
                 score=evidence, evidence=evidence, rejected=None, onset=float(block.onsets[position]),
                 source=f"oracle#{block.number}.{position}", person="oracle", session="truth",

@@ -1,7 +1,7 @@
 """The replay: real responses of real people, one epoch a presentation of the same class."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +27,11 @@ class Replay:
     ----------
     answers : Answers
         What the recordings can answer, from `brainloop.observers.answers.decode`; many replays may share it.
-    truth : array of bool, shape (n_images,)
-        Whether each image of the pool is a target.
-    hardness : array, shape (n_images,), optional
-        Rank in (0, 1) of each image within its class, near 1 for the hardest; needed for a difficulty above 0.
+    truth : mapping of str to array of bool, shape (n_images,)
+        By what may be looked for, whether each image of the pool is that.
+    hardness : mapping of str to array, shape (n_images,), optional
+        By what may be looked for, the rank in (0, 1) of each image within its class, near 1 for the hardest; needed
+        for a difficulty above 0.
     difficulty : float
         Correlation, 0 to 1, between how hard an image is and how weak the epoch that answers it.
     seed : int
@@ -52,15 +53,15 @@ class Replay:
     def __init__(
         self,
         answers: Answers,
-        truth: BoolArray,
+        truth: Mapping[str, BoolArray],
         *,
-        hardness: FloatArray | None = None,
+        hardness: Mapping[str, FloatArray] | None = None,
         difficulty: float = 0.0,
         seed: int = 0,
     ) -> None:
         self._truth = truth
         self._difficulty = difficulty if hardness is not None else 0.0
-        self._ease = ndtri(1 - (np.full(truth.size, 0.5) if hardness is None else hardness))
+        self._ease = {target: ndtri(1 - rank) for target, rank in (hardness or {}).items()}
         self._rng = np.random.default_rng([seed, 1])
         self._decks = {kind: _Deck([one for one in answers.epochs if one.is_target == kind]) for kind in (True, False)}
         for kind, deck in self._decks.items():
@@ -96,8 +97,9 @@ class Replay:
         # A Gaussian copula: with difficulty 1 the hardest image draws the weakest epoch that is left, with 0 any.
         shown = list(block.images)
         noise = self._rng.normal(size=len(shown))
-        quantiles = ndtr(self._difficulty * self._ease[shown] + np.sqrt(1 - self._difficulty**2) * noise)
-        drawn = zip(shown, self._truth[shown].tolist(), quantiles.tolist(), strict=True)
+        ease = self._ease[block.target][shown] if self._ease else np.zeros(len(shown))
+        quantiles = ndtr(self._difficulty * ease + np.sqrt(1 - self._difficulty**2) * noise)
+        drawn = zip(shown, self._truth[block.target][shown].tolist(), quantiles.tolist(), strict=True)
         return [self._decks[is_target].draw(image, quantile) for image, is_target, quantile in drawn]
 
 

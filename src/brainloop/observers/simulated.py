@@ -1,6 +1,6 @@
 """The simulation: a person who does not exist, seen only through the EEG they would give off."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,13 @@ class Simulated:
 
     Parameters
     ----------
-    truth : array of bool, shape (n_images,)
-        Whether each image of the pool is a target.
+    truth : mapping of str to array of bool, shape (n_images,)
+        By what may be looked for, whether each image of the pool is that.
     soa : float
         Onset to onset, s.
-    hardness : array, shape (n_images,), optional
-        Rank in (0, 1) of each image within its class, near 1 for the hardest; needed for a difficulty above 0.
+    hardness : mapping of str to array, shape (n_images,), optional
+        By what may be looked for, the rank in (0, 1) of each image within its class, near 1 for the hardest; needed
+        for a difficulty above 0.
     difficulty : float
         0 to 1: how far hard images evoke weaker responses.
     decoder, calibration : str
@@ -48,10 +49,10 @@ class Simulated:
 
     def __init__(
         self,
-        truth: BoolArray,
+        truth: Mapping[str, BoolArray],
         *,
         soa: float = 0.2,
-        hardness: FloatArray | None = None,
+        hardness: Mapping[str, FloatArray] | None = None,
         difficulty: float = 0.0,
         decoder: str = "ensemble",
         calibration: Method = "platt",
@@ -59,7 +60,7 @@ class Simulated:
     ) -> None:
         self.soa = soa
         self._truth = truth
-        self._hardness = np.zeros(truth.size) if hardness is None else difficulty * hardness
+        self._hardness = {target: difficulty * rank for target, rank in (hardness or {}).items()}
         self._wearer = SyntheticWearer(seed)
         self._signal = Signal()
         session = self._wearer.calibration(CALIBRATION_LOOKS, soa=soa)
@@ -89,7 +90,9 @@ class Simulated:
     def respond(self, block: Block, start: int = 0) -> Iterator[Response]:
         """Render the EEG of the whole block, cut it and decode it; see `Observer.respond`."""
         shown = list(block.images)
-        run = self._wearer.wear(block.onsets, self._truth[shown], self._hardness[shown], block=block.number)
+        is_target = self._truth[block.target]
+        hard = self._hardness.get(block.target, np.zeros(is_target.size))
+        run = self._wearer.wear(block.onsets, is_target[shown], hard[shown], block=block.number)
         epochs = cut(run.times, run.data, run.onsets, self._wearer.sfreq, self._signal)
         usable = epochs.usable
         scores = np.full(len(usable), np.nan)

@@ -21,12 +21,15 @@ class Block:
         Index in the pool of the image of each presentation, in order.
     soa : float
         Stimulus onset asynchrony, onset to onset, s.
+    target : str
+        What is looked for in this block; the evidence of its looks is for or against that alone.
     """
 
     round: int
     number: int
     images: tuple[int, ...]
     soa: float
+    target: str = ""
 
     @property
     def onsets(self) -> FloatArray:

@@ -30,6 +30,7 @@ __all__ = [
     "LABELS",
     "TALK",
     "auc_figure",
+    "curve",
     "erp_channels",
     "erp_figure",
     "prevalence_figure",
@@ -61,6 +62,11 @@ COLOURS = {
     "ink": "#1c2127",
     "muted": "#5f6873",
     "rule": "#dfe3e8",
+    "page": "#ffffff",
+    "orange": "#e69f00",
+    "sky": "#56b4e9",
+    "yellow": "#f0e442",
+    "pink": "#cc79a7",
 }
 
 STYLE: dict[Any, Any] = {
@@ -129,14 +135,7 @@ def auc_figure(rounds: Sequence[Round], over: str = "looks", *, label: str = "th
         talk, [point[2] for point in TALK], ":", color=COLOURS["muted"], lw=1.2, marker="D", ms=4.5, mfc="none",
         label="InnerEye 2019: other images, another person",
     )  # fmt: skip
-    if len(measured) > 1:
-        axes.fill_between(x, low, high, color=COLOURS["study"], alpha=0.2, lw=0)
-        axes.plot(x, auc, "o-", color=COLOURS["study"], ms=4.5, clip_on=False, label=f"{label}, 95 % interval")
-    elif measured:
-        spread = [auc - low, high - auc]
-        axes.errorbar(
-            x, auc, spread, fmt="o", color=COLOURS["study"], capsize=4, lw=1.4, label=f"{label}, 95 % interval"
-        )
+    curve(axes, x, auc, low, high, label)
     bottom = min([0.78, *(low - 0.02)])
     axes.set(
         xlabel="time, viewing and machine (min)" if minutes else "looks (presentations answered)",
@@ -146,6 +145,17 @@ def auc_figure(rounds: Sequence[Round], over: str = "looks", *, label: str = "th
     )
     axes.legend(loc="lower right")
     return figure
+
+
+def curve(axes: Axes, x: Sequence[float], value: FloatArray, low: FloatArray, high: FloatArray, label: str) -> None:
+    """Draw a measure of the classifier over rounds with its 95 % interval, or what there is of one round."""
+    label = f"{label}, 95 % interval"
+    if len(x) > 1:
+        axes.fill_between(x, low, high, color=COLOURS["study"], alpha=0.2, lw=0)
+        axes.plot(x, value, "o-", color=COLOURS["study"], ms=4.5, clip_on=False, label=label)
+    elif len(x):
+        spread = [value - low, high - value]
+        axes.errorbar(x, value, spread, fmt="o", color=COLOURS["study"], capsize=4, lw=1.4, label=label)
 
 
 @matplotlib.rc_context(STYLE)
@@ -226,7 +236,7 @@ def score_figure(evidence: FloatArray, is_target: BoolArray | None) -> Figure:
 
 
 @matplotlib.rc_context(STYLE)
-def soft_label_figure(score: FloatArray, is_target: BoolArray | None, threshold: float) -> Figure:
+def soft_label_figure(score: FloatArray, is_target: BoolArray | None, threshold: float, what: str = "images") -> Figure:
     """Draw the soft labels of the images that were looked at, by class where truth is known.
 
     Parameters
@@ -237,17 +247,19 @@ def soft_label_figure(score: FloatArray, is_target: BoolArray | None, threshold:
         Whether each is a target.
     threshold : float
         The talk's THR on the score.
+    what : str
+        What the scores are of, if not of images.
     """
-    groups = _by_class(score, is_target, "images")
+    groups = _by_class(score, is_target, what)
     figure = Figure(figsize=HALF_PAGE)
     panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (values, colour, label) in zip(panels, groups, strict=True):
         axes.hist(values, np.linspace(0, 1, 25), color=colour, alpha=0.85, edgecolor="none")
         axes.axvline(threshold, color=COLOURS["ink"], lw=1.1, ls="--")
-        axes.set(ylabel="images", xlim=(0, 1))
+        axes.set(ylabel=what, xlim=(0, 1))
         axes.set_title(label, loc="left", color=colour)
         axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    panels[-1].set_xlabel("soft label, c = sigmoid(total evidence of the image)")
+    panels[-1].set_xlabel("soft label, c = sigmoid(total evidence)")
     return figure
 
 
@@ -313,13 +325,13 @@ def save_png(study: Study, path: Path, *, dpi: int = 200) -> Path:
     Raises
     ------
     StudyError
-        If there is no AUC: no round is over yet, or truth is unknown.
+        If there is no AUC: no round is over yet, truth is unknown, or several classes are told apart.
     """
     rounds = study.store.rounds()
-    if not any(round_.auc is not None for round_ in rounds):
+    if study.settings.classes or not any(round_.auc is not None for round_ in rounds):
         raise StudyError(
-            f"expected a finished round with an AUC in {study.folder}, found none; run it with class folders: "
-            f"brainloop run {study.folder}"
+            f"expected a finished round with the AUC of one target in {study.folder}, found none; run one with class "
+            f"folders: brainloop run {study.folder}"
         )
     figure = auc_figure(rounds, label=LABELS[who_looked(study.settings)])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """What there is to say about a study: every number of the report, and no word of it."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,13 +13,12 @@ from brainloop.classifier.query import Belief
 from brainloop.classifier.system import SYSTEMS
 from brainloop.eeg.erp import ERP
 from brainloop.errors import StudyError
-from brainloop.evidence import add_up
-from brainloop.loop import corrections
 from brainloop.settings import Settings
 from brainloop.store import Looks, PoolImage, Round
 from brainloop.study import Study
+from brainloop.uses.heard import total_evidence
 
-__all__ = ["Findings", "Reuse", "find"]
+__all__ = ["Answers", "Findings", "Reuse", "StudyFindings", "find", "study_findings"]
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,27 @@ class Reuse:
         return self.looks - self.epochs
 
 
+class Answers(NamedTuple):
+    """What all usable looks with the same question came to together.
+
+    Parameters
+    ----------
+    evidence : array, shape (n_answers,)
+        Total evidence, nats.
+    is_target : array of bool, shape (n_answers,), or None
+        Whether the answer should be a yes, where truth is known.
+    noun : str
+        What there is one answer of.
+    """
+
+    evidence: FloatArray
+    is_target: BoolArray | None
+    noun: str
+
+
 @dataclass(frozen=True)
-class Findings:
-    """A study, after its last round that is over.
+class StudyFindings(ABC):
+    """A study, after its last round that is over: who looked at what, and how they responded.
 
     Parameters
     ----------
@@ -50,21 +68,13 @@ class Findings:
     unfinished : int
         How many were left out.
     shown_target : array of bool, shape (n_looks,), or None
-        Whether each look showed a target, where truth is known.
+        Whether each look showed what was looked for, where truth is known.
     pool, test : list of PoolImage
         The images that may be shown, and those that never are.
-    truth, test_truth : array of bool, shape (n_pool,) and (n_test,), or None
-        Whether each is a target, where truth is known.
-    belief : Belief
-        What is known of each image of the pool.
-    asked : array, shape (n_pool,)
-        The log-odds by which the study's system asks, nats.
     times_seen : array of int, shape (n_pool,)
         Looks at each image.
     times_answered : array of int, shape (n_pool,)
         How many of those looks gave a response that was not rejected.
-    test_log_odds : array, shape (n_test,)
-        The classifier's log-odds ``z`` of the images never shown, nats.
     observer, versions : dict
         What the study remembers of its observer and its packages.
     erps : dict
@@ -82,18 +92,18 @@ class Findings:
     shown_target: BoolArray | None
     pool: list[PoolImage]
     test: list[PoolImage]
-    truth: BoolArray | None
-    test_truth: BoolArray | None
-    belief: Belief
-    asked: FloatArray
     times_seen: IntArray
     times_answered: IntArray
-    test_log_odds: FloatArray
     observer: dict[str, Any]
     versions: dict[str, str]
     erps: dict[str, ERP]
     parts: dict[str, int]
     skipped: list[tuple[str, str]]
+
+    @property
+    @abstractmethod
+    def answers(self) -> Answers:
+        """What looks at the same image for the same thing came to together."""
 
     @property
     def last(self) -> Round:
@@ -125,7 +135,7 @@ class Findings:
         return Counter(reason for reason in self.looks.rejected if reason is not None).most_common()
 
     def prevalence(self, round_number: int | None = None) -> float | None:
-        """Give the share of targets among the presentations of a round, or of all; None where truth is unknown."""
+        """Give the share of a round's presentations, or of all, that showed what was looked for; None where unknown."""
         if self.shown_target is None:
             return None
         members = slice(None) if round_number is None else self.looks.round == round_number
@@ -152,8 +162,60 @@ class Findings:
         return auc_interval(truth, self.looks.evidence[members], n_resamples=1).value
 
 
+@dataclass(frozen=True)
+class Findings(StudyFindings):
+    """What there is to say of a study that looks for one target, beside what there is of any.
+
+    Parameters
+    ----------
+    truth, test_truth : array of bool, shape (n_pool,) and (n_test,), or None
+        Whether each is a target, where truth is known.
+    belief : Belief
+        What is known of each image of the pool.
+    asked : array, shape (n_pool,)
+        The log-odds by which the study's system asks, nats.
+    test_log_odds : array, shape (n_test,)
+        The classifier's log-odds ``z`` of the images never shown, nats.
+    """
+
+    truth: BoolArray | None
+    test_truth: BoolArray | None
+    belief: Belief
+    asked: FloatArray
+    test_log_odds: FloatArray
+
+    @property
+    def answers(self) -> Answers:
+        """The answer of every image that gave one."""
+        seen = self.times_answered > 0
+        return Answers(self.belief.evidence[seen], None if self.truth is None else self.truth[seen], "images")
+
+
 def find(study: Study) -> Findings:
-    """Read a study.
+    """Read a study of one target.
+
+    Raises
+    ------
+    StudyError
+        If no round is over yet.
+    """
+    common = study_findings(study)
+    data, head, target = study.data(), study.head(), study.settings.target
+    features, test = study.features(data)
+    evidence, _ = total_evidence(study, data, common["rounds"][-1].number)
+    belief = Belief(features, head, evidence)
+    return Findings(
+        **common,
+        truth=None if data.truth is None else data.truth[target],
+        test_truth=None if data.test_truth is None else data.test_truth[target],
+        belief=belief,
+        asked=SYSTEMS[study.settings.system].asks_of(belief),
+        test_log_odds=head.log_odds(test) if len(data.test) else np.zeros(0),
+    )
+
+
+def study_findings(study: Study) -> dict[str, Any]:
+    """Read what there is to say of any study: the fields of `StudyFindings` by name.
 
     Raises
     ------
@@ -166,43 +228,29 @@ def find(study: Study) -> Findings:
             f"expected one finished round or more to report on in {study.folder}, found none; run it first: "
             f"brainloop run {study.folder}"
         )
-    data, head = study.data(), study.head()
-    features, test = study.features(data)
-    images = study.store.images()
+    data, images = study.data(), study.store.images()
     by_id = {image.id: image for image in images}
     every = study.store.looks()
     looks = _up_to(every, rounds[-1].number)
-    # An image that broke after it was looked at is no longer in the pool, though its looks are in the store.
-    there = np.isin(looks.image, data.ids)
-    index = data.index(looks.image[there])
+    index = data.index(looks.image)
     usable = np.array([reason is None for reason in looks.rejected], dtype=bool)
-    evidence = add_up(index, looks.evidence[there], data.ids.size)
-    told, said = corrections(study, data, rounds[-1].number)
-    evidence[told] = said
-    belief = Belief(features, head, evidence)
-    target = study.settings.target
-    shown = np.array([by_id[number].label == target for number in looks.image], dtype=bool)
-    return Findings(
-        settings=study.settings,
-        rounds=rounds,
-        looks=looks,
-        unfinished=every.image.size - looks.image.size,
-        shown_target=None if data.truth is None else shown,
-        pool=[by_id[number] for number in data.ids],
-        test=[image for image in images if image.part == "test"],
-        truth=data.truth,
-        test_truth=data.test_truth,
-        belief=belief,
-        asked=SYSTEMS[study.settings.system].asks_of(belief),
-        times_seen=np.bincount(index, minlength=data.ids.size),
-        times_answered=np.bincount(index[usable[there]], minlength=data.ids.size),
-        test_log_odds=head.log_odds(test) if len(data.test) else np.zeros(0),
-        observer=study.store.fact("observer") or {},
-        versions=study.store.fact("versions") or {},
-        erps=study.erps(),
-        parts=dict(Counter(image.part for image in images)),
-        skipped=study.store.skipped(),
-    )
+    shown = [by_id[image].label == target for image, target in zip(looks.image.tolist(), looks.target, strict=True)]
+    return {
+        "settings": study.settings,
+        "rounds": rounds,
+        "looks": looks,
+        "unfinished": every.image.size - looks.image.size,
+        "shown_target": None if data.truth is None else np.array(shown, dtype=bool),
+        "pool": [by_id[number] for number in data.ids],
+        "test": [image for image in images if image.part == "test"],
+        "times_seen": np.bincount(index, minlength=data.ids.size),
+        "times_answered": np.bincount(index[usable], minlength=data.ids.size),
+        "observer": study.store.fact("observer") or {},
+        "versions": study.store.fact("versions") or {},
+        "erps": study.erps(),
+        "parts": dict(Counter(image.part for image in images)),
+        "skipped": study.store.skipped(),
+    }
 
 
 def _up_to(looks: Looks, last: int) -> Looks:

@@ -2,21 +2,22 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 from PIL import Image
 from scipy.special import expit
 
-from brainloop._types import BoolArray, FloatArray, IntArray
+from brainloop._types import BoolArray, FloatArray, IntArray, Progress, no_progress
 from brainloop.errors import ImageError
 from brainloop.images.decode import decode
 from brainloop.report.findings import Findings
 from brainloop.store import PoolImage
 from brainloop.study import Study
 
-__all__ = ["Gallery", "Tile", "choose", "thumbnail"]
+__all__ = ["Gallery", "Tile", "choose", "in_words", "thumbnail", "thumbnails"]
 
 N_TILES = 12
 THUMBNAIL = 160
@@ -36,20 +37,27 @@ class Tile:
     @property
     def probability(self) -> str:
         """Probability of being a target, in words short enough for a thumbnail."""
-        p = float(expit(self.log_odds))
-        return "< 0.001" if p < 0.001 else "> 0.999" if p > 0.999 else f"{p:.3f}"
+        return in_words(float(expit(self.log_odds)))
+
+
+AnyTile = TypeVar("AnyTile")
 
 
 @dataclass(frozen=True)
-class Gallery:
+class Gallery(Generic[AnyTile]):
     """Some images, chosen for one reason; `of` says among how many that fit it."""
 
     name: str
-    tiles: list[Tile]
+    tiles: list[AnyTile]
     of: int
 
 
-def choose(findings: Findings, n: int = N_TILES) -> dict[str, Gallery]:
+def in_words(probability: float) -> str:
+    """Write a probability so that it never claims certainty."""
+    return "< 0.001" if probability < 0.001 else "> 0.999" if probability > 0.999 else f"{probability:.3f}"
+
+
+def choose(findings: Findings, n: int = N_TILES) -> dict[str, Gallery[Tile]]:
     """Choose the images of each gallery.
 
     Returns
@@ -98,6 +106,19 @@ def thumbnail(study: Study, image: PoolImage) -> tuple[str, str]:
     return _data_uri("jpeg", buffer), ""
 
 
+def thumbnails(
+    study: Study, images: Iterable[PoolImage], progress: Progress = no_progress
+) -> dict[int, tuple[str, str]]:
+    """Make the thumbnail of each image, once, by its id; see `thumbnail`."""
+    wanted = {image.id: image for image in images}
+    made = {}
+    for done, (number, image) in enumerate(wanted.items()):
+        progress(done, len(wanted))
+        made[number] = thumbnail(study, image)
+    progress(len(wanted), len(wanted))
+    return made
+
+
 def _data_uri(kind: str, buffer: io.BytesIO) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
@@ -110,7 +131,7 @@ def _wrong(log_odds: FloatArray, truth: BoolArray) -> IntArray:
     return _first(np.flatnonzero(log_odds * np.where(truth, 1, -1) < 0), -np.abs(log_odds))
 
 
-def _pool(findings: Findings, name: str, order: Sequence[int] | IntArray, n: int) -> Gallery:
+def _pool(findings: Findings, name: str, order: Sequence[int] | IntArray, n: int) -> Gallery[Tile]:
     tiles = [
         Tile(
             findings.pool[k], float(findings.asked[k]),

@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from brainloop.errors import BrainloopError, ImageError, SettingsError
+from brainloop.studio.creation import class_folders
 from brainloop.studio.images import SIZES, Images
 from brainloop.studio.security import Guard
 from brainloop.studio.session import Session
@@ -57,7 +58,7 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
 
     async def image(request: Request) -> Response:
         kind = request.path_params["kind"]
-        found = await run_in_threadpool(session.image_file, request.path_params["number"])
+        found = session.opened.image_file(request.path_params["number"]) if session.opened else None
         if found is None or kind not in SIZES:
             raise HTTPException(404, "the study that is open has no such image")
         path, digest = found
@@ -75,19 +76,33 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
 
     async def gallery(request: Request) -> Response:
         q = request.query_params
-        offset, limit = (_whole(q.get(name, default), name) for name, default in (("offset", "0"), ("limit", "200")))
+        offset, limit = _page(request)
         order, part = q.get("order", "probability"), q.get("part", "pool")
-        return await _answer(lambda: session.gallery(order, part, offset, min(limit, MOST_ITEMS)))
+        return await _answer(lambda: session.must_be_open().results.gallery(order, part, offset, limit))
+
+    async def piles(request: Request) -> Response:
+        offset, limit = _page(request)
+        pile = request.query_params.get("pile", "open")
+        return await _answer(lambda: session.must_be_open().results.piles(pile, offset, limit))
+
+    async def findings(request: Request) -> Response:
+        offset, limit = _page(request)
+        verdict = request.query_params.get("verdict", "wrong")
+        return await _answer(lambda: session.must_be_open().results.findings(verdict, offset, limit))
 
     async def results(_request: Request) -> Response:
         return await _answer(session.results)
 
+    async def fusion(_request: Request) -> Response:
+        return await _answer(lambda: {"targets": session.fusion()})
+
     async def exports(_request: Request) -> Response:
-        return await _answer(lambda: _files(session.exports()))
+        opened = session.must_be_open()
+        return await _answer(lambda: {"choices": opened.choices(), **_files(opened.exports())})
 
     async def export(request: Request) -> Response:
         # Looked up in the list of what was exported: the name is never made a path.
-        for path in await run_in_threadpool(session.exports):
+        for path, _ in await run_in_threadpool(session.must_be_open().exports):
             if path.name == request.path_params["name"]:
                 return FileResponse(path, filename=path.name)
         raise HTTPException(404, "there is no such export")
@@ -108,6 +123,9 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
         Route("/", index),
         Route("/api/state", state),
         Route("/api/gallery", gallery),
+        Route("/api/findings", findings),
+        Route("/api/fusion", fusion),
+        Route("/api/piles", piles),
         Route("/api/results", results),
         Route("/api/exports", exports),
         Route("/api/{name:path}", command, methods=["POST"]),
@@ -116,7 +134,7 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
         # Plotly's wheel holds plotly.min.js in that folder.
         Mount("/static", StaticFiles(packages=[("brainloop.studio", "static"), ("plotly", "package_data")])),
         WebSocketRoute("/ws/events", lambda socket: serve_events(socket, session)),
-        WebSocketRoute("/ws/screen", lambda socket: serve_screen(socket, session.screen)),
+        WebSocketRoute("/ws/screen", lambda socket: serve_screen(socket, session.stage.screen)),
     ]
     handlers = {BrainloopError: _refuse, HTTPException: _miss, OSError: _fail, Exception: _fail}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token, host, port)
@@ -125,8 +143,9 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
 COMMANDS: dict[str, Callable[[Session, Values], Any]] = {
     "study/create": lambda s, v: s.create_study(v),
     "study/open": lambda s, v: s.open_study(_text(v, "folder")),
+    "study/classes": lambda _, v: {"classes": class_folders(_text(v, "images"))},
     "study/close": lambda s, _: s.close_study(),
-    "study/examples": lambda s, v: s.set_examples(_ids(v, "targets"), _ids(v, "others")),
+    "study/examples": lambda s, v: s.set_examples(_maybe(v, "target"), _ids(v, "targets"), _ids(v, "others")),
     "person": lambda s, v: s.set_person(_text(v, "name"), v.get("consent") is True, v.get("no_epilepsy") is True),
     "person/forget": lambda s, v: {"went": s.forget_person(_text(v, "name")), "state": s.state()},
     "headset/list": lambda s, _: {"headsets": s.list_headsets()},
@@ -135,12 +154,12 @@ COMMANDS: dict[str, Callable[[Session, Values], Any]] = {
     "mode": lambda s, v: s.set_mode(_text(v, "mode")),
     "patch": lambda s, v: s.set_patch(_flag(v, "on")),
     "calibrate/start": lambda s, _: s.start_calibration(),
-    "calibrate/stop": lambda s, _: s.stop_calibration(),
+    "calibrate/stop": lambda s, _: s.stop(),
     "calibrate/accept": lambda s, v: s.accept_calibration(v.get("anyway") is True),
     "watch/start": lambda s, _: s.start_watching(),
-    "watch/stop": lambda s, _: s.stop_watching(),
-    "correct": lambda s, v: s.correct(_id(v.get("image"), "image"), _verdict(v)),
-    "export": lambda s, v: _files(s.export(_texts(v, "what"))),
+    "watch/stop": lambda s, _: s.stop(),
+    "correct": lambda s, v: s.correct(_id(v.get("image"), "image"), _maybe(v, "target"), _verdict(v)),
+    "export": lambda s, v: _files(s.export(_texts(v, "what"), v.get("force") is True)),
 }
 """What the page may ask for; None as an answer stands for the state."""
 
@@ -160,6 +179,10 @@ def _text(values: Values, name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise SettingsError(f"expected a text as {name!r}, got {value!r}; fill it in")
     return value.strip()
+
+
+def _maybe(values: Values, name: str) -> str | None:
+    return _text(values, name) if values.get(name) is not None else None
 
 
 def _texts(values: Values, name: str) -> list[str]:
@@ -200,10 +223,19 @@ def _whole(text: str, name: str) -> int:
     return int(text)
 
 
-def _files(paths: list[Path]) -> Values:
+def _page(request: Request) -> tuple[int, int]:
+    """Give which items of a long list are asked for: from where on, and how many."""
+    offset, limit = (
+        _whole(request.query_params.get(name, default), name) for name, default in (("offset", "0"), ("limit", "200"))
+    )
+    return offset, min(limit, MOST_ITEMS)
+
+
+def _files(made: list[tuple[Path, str | None]]) -> Values:
     return {
         "files": [
-            {"name": path.name, "bytes": path.stat().st_size, "url": f"/export/{quote(path.name)}"} for path in paths
+            {"name": path.name, "bytes": path.stat().st_size, "url": f"/export/{quote(path.name)}", "made_by": name}
+            for path, name in made
         ]
     }
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from threading import Condition
 from typing import Any
@@ -22,6 +22,10 @@ Message = Mapping[str, Any]
 
 PRESS_DELAY = 0.15
 """A press reaches us within this time even while the page has nothing else to say, s."""
+
+ANNOUNCED = 4.0
+"""What is looked for from now on can be read for so long at least before a block begins, s: two words and three small
+pictures take about two, and the eyes go back to the cross."""
 
 UNTOLD = 0.05
 """A presentation is told of one frame after it came on: within this time at 20 frames a second and more, s."""
@@ -46,8 +50,8 @@ class PageScreen:
         From the frame that draws an image to its light, s: what a photodiode measured.
     pause : float
         Rest between two blocks, s.
-    target : str
-        What is looked for, in words, shown before each block.
+    shows : mapping of str to sequence of int
+        By what may be looked for, ids of images that show it.
     """
 
     def __init__(self) -> None:
@@ -56,13 +60,14 @@ class PageScreen:
         self.patch = False
         self.latency = 0.0
         self.pause = 5.0
-        self.target = ""
+        self.shows: Mapping[str, Sequence[int]] = {}
         self.changed: Callable[[], None] = lambda: None
         self._news = Condition()
         self._messages: deque[Message] = deque()
         self._send: Callable[[str], None] | None = None
         self._greeted = False  # whether whoever sits there has said "go" since the page came
         self._rest_until = -inf
+        self._announced: str | None = None  # what whoever sits there knows to look for
         self._stopped: str | None = None
 
     @property
@@ -111,13 +116,20 @@ class PageScreen:
             self._news.notify_all()
         self.changed()
 
-    def begin(self, target: str) -> None:
-        """Begin a series of blocks in which `target` is looked for: forget an earlier stop, and what is outstanding."""
+    def begin(self, shows: Mapping[str, Sequence[int]]) -> None:
+        """Begin a series of blocks: forget an earlier stop, and what is outstanding.
+
+        Parameters
+        ----------
+        shows : mapping of str to sequence of int
+            By what may be looked for, ids of images that show it, or, where a name begins with "not ", what it is not.
+        """
         with self._news:
             self._stopped = None
             self._rest_until = -inf
             self._greeted = False
-            self.target = target
+            self._announced = None
+            self.shows = shows
             self._messages.clear()
 
     def stop(self, why: str) -> None:
@@ -141,6 +153,22 @@ class PageScreen:
         """Let the page fetch a block's images ahead."""
         with self._news:
             self._tell({"type": "preload", "block": block.number, "images": list(dict.fromkeys(block.images))})
+
+    def announce(self, target: str) -> None:
+        """Say what is looked for in the next block; if that is new, the rest lasts long enough to read it."""
+        is_new = target != self._announced
+        self._announced = target
+        if is_new:
+            self._rest_until = max(self._rest_until, local_clock() + ANNOUNCED)
+        self.tell(
+            {
+                "type": "target",
+                "target": target,
+                "images": list(self.shows.get(target, ())),
+                "is_new": is_new,
+                "seconds": max(0.0, self._rest_until - local_clock()),
+            }
+        )
 
     def show(self, block: Block, start: int = 0) -> "PageShowing":
         """Begin to show a block; see `Screen.show`. `Block.images` are image ids."""
@@ -212,6 +240,7 @@ class PageShowing:
         self._ended = inf
         self.pauses: list[str] = []
         screen.preload(block)
+        screen.announce(block.target)
         if not screen.has_begun:
             screen.tell({"type": "wait", "text": BEGIN})
 
@@ -234,6 +263,7 @@ class PageShowing:
         if kind == "attached":
             self._state = "loading"
             self._screen.preload(self._block)
+            self._screen.announce(self._block.target)
             self._screen.tell({"type": "wait", "text": LOST if self._next else BEGIN})
         elif kind == "detached":
             self._pause("the page was closed")
@@ -274,7 +304,7 @@ class PageShowing:
                 "images": list(self._block.images),
                 "frames": frames(self._block.soa, refresh),
                 "patch": self._screen.patch,
-                "target": self._screen.target,
+                "target": self._block.target,
             }
         )
 

@@ -1,90 +1,21 @@
-"""What the page shows of a study's results, and of a person's calibration."""
+"""What the page shows of a study's results: of each image, and of all together."""
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit
 
 from brainloop._types import FloatArray
-from brainloop.calibration import advice, is_enough, is_good, load_calibrated
-from brainloop.classifier.measure import Auc, expected_auc
-from brainloop.eeg.erp import ERP
+from brainloop.classifier.measure import expected_auc
 from brainloop.errors import SettingsError
 from brainloop.exports import ImageResult, image_results
-from brainloop.report.findings import find
-from brainloop.studio.plain import plain
 from brainloop.study import Study
 
 if TYPE_CHECKING:
-    from brainloop.eeg.headset_check import ChannelQuality
+    from brainloop.uses.audit_findings import Finding
+    from brainloop.uses.review import Sorted
 
-__all__ = ["Results", "calibration_state"]
-
-
-def calibration_state(
-    folder: Path, mode: str, quality: "Sequence[ChannelQuality]", *, accepted: bool
-) -> dict[str, Any] | None:
-    """Give what the page shows of a person's calibration; None where there is none for what is to answer.
-
-    Parameters
-    ----------
-    folder : Path
-        The person's.
-    mode : {"headset", "keyboard", "both"}
-        What is to answer.
-    quality : sequence of ChannelQuality
-        Of the headset's channels now.
-    accepted : bool
-        Whether the person went on with it before.
-    """
-    calibrated = load_calibrated(folder)
-    if calibrated is None:
-        return None
-    has = {"headset": calibrated.decoder is not None, "keyboard": calibrated.keys is not None}
-    if not all(has.values()) if mode == "both" else not has[mode]:
-        return None
-    facts = calibrated.facts
-    auc = Auc(facts["auc"], facts["low"], facts["high"])
-    good = is_good(auc)
-    faults = {one.name: one.verdict for one in quality if one.verdict != "good"} if mode != "keyboard" else {}
-    keys = facts.get("keys")
-    return {
-        "person": facts["person"], "mode": facts["mode"], "presentations": facts["presentations"],
-        "targets": facts["targets"], "seconds": facts["seconds"], "auc": auc.value, "low": auc.low, "high": auc.high,
-        "enough": is_enough(auc, facts["seconds"]), "good": good, "accepted": good or accepted,
-        "verdict": _verdict(auc, good), "advice": advice(facts, faults), "rejected": facts["rejected"],
-        "erp": None if calibrated.erp is None else _erp(calibrated.erp),
-        "keys": keys and {
-            "mean": keys["mean"], "sd": keys["sd"], "hit_rate": keys["hit_rate"],
-            "false_per_minute": 60 * keys["false_rate"], "presses": keys["presses"],
-        },
-    }  # fmt: skip
-
-
-def _verdict(auc: Auc, good: bool) -> str:
-    said = f"AUC {auc.value:.2f} [{auc.low:.2f}, {auc.high:.2f}] on responses held out of training"
-    if good:
-        return f"{said}: good enough to go on."
-    if auc.low <= 0.5:
-        return f"{said}: that may be chance."
-    return f"{said}: too little to teach a classifier."
-
-
-def _erp(mean: ERP) -> dict[str, Any]:
-    """Give the mean responses at the channel where the classes differ most, in microvolts."""
-    contrast = np.abs(mean.mean[1] - mean.mean[0]) / np.hypot(*mean.half_width)
-    channel = int(np.nanargmax(np.nanmean(contrast, axis=1)))
-    uv = {name: (1e6 * values[:, channel]).round(3) for name, values in vars(mean).items() if name in _CURVES}
-    return {
-        "times": mean.times.tolist(), "channel": mean.channels[channel], "other": uv["mean"][0].tolist(),
-        "target": uv["mean"][1].tolist(), "other_half": uv["half_width"][0].tolist(),
-        "target_half": uv["half_width"][1].tolist(), "n": list(mean.n),
-    }  # fmt: skip
-
-
-_CURVES = ("mean", "half_width")
+__all__ = ["Results"]
 
 
 class Results:
@@ -94,12 +25,13 @@ class Results:
     ----------
     study : Study
         Whose.
+    is_embedded : callable
+        Says whether its images are embedded: until then another process is at it, and nothing is said of them.
     """
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
-        self._version: object = None
-        self._images: list[ImageResult] = []
+    def __init__(self, study: Study, is_embedded: Callable[[], bool]) -> None:
+        self._study, self._is_embedded = study, is_embedded
+        self._kept: dict[str, tuple[object, Any]] = {}
 
     def gallery(self, order: str, part: str, offset: int, limit: int) -> dict[str, Any]:
         """Give a page of the images of one part, in an order.
@@ -111,38 +43,162 @@ class Results:
         """
         if order not in ORDERS:
             raise SettingsError(f"expected an order of {', '.join(ORDERS)}, got {order!r}")
-        found = sorted((one for one in self._read() if one.part == part), key=ORDERS[order])
-        return {"total": len(found), "items": [plain(one) for one in found[offset : offset + limit]]}
+        found = sorted((one for one in self._images() if one.part == part), key=ORDERS[order])
+        return _page([_item(one) for one in found[offset : offset + limit]], len(found))
 
     def curves(self, calibration: Mapping[str, Any] | None) -> dict[str, Any]:
         """Give the curves and distributions of the study so far, and the mean responses of a calibration."""
-        rounds, target = self._study.store.rounds(), self._study.settings.target
-        pool = [one for one in self._read() if one.part == "pool"]
-        seen = [one for one in pool if one.looks]
-        classes = {"target": [one for one in seen if one.label == target]}
-        classes["other"] = [one for one in seen if one.label != target]
-        probability: FloatArray = np.array([one.classifier for one in pool if one.classifier is not None])
+        settings, rounds = self._study.settings, self._study.store.rounds()
+        pool = [one for one in self._images() if one.part == "pool"]
+        alone: FloatArray = np.array([one.classifier for one in pool if one.classifier is not None])
+        minutes = [(one.viewing_s + one.machine_s) / 60 for one in rounds]
         return {
             "auc": [
-                {"looks": one.looks, "minutes": (one.viewing_s + one.machine_s) / 60, "auc": one.auc,
-                 "low": one.auc_low, "high": one.auc_high}
-                for one in rounds
+                {"looks": one.looks, "minutes": at, "auc": one.auc, "low": one.auc_low, "high": one.auc_high}
+                for one, at in zip(rounds, minutes, strict=True) if one.auc_low is not None
             ],
-            "scores": {name: [one.evidence for one in members] for name, members in classes.items()}
-            if any(one.label == target for one in pool) else None,
-            "evidence": [one.evidence for one in seen],
-            "confidence": expit(np.abs(find(self._study).asked)).tolist() if rounds else [],
+            "accuracy": [
+                {"looks": one.looks, "minutes": at, "accuracy": one.accuracy, "low": one.accuracy_low,
+                 "high": one.accuracy_high}
+                for one, at in zip(rounds, minutes, strict=True) if one.accuracy is not None
+            ],
             "unsure": [{"looks": one.looks, "share": one.unsure} for one in rounds],
+            "confidence": [one.certainty for one in pool if one.certainty is not None],
+            "estimated": {"auc": expected_auc(alone)} if len(alone) and not settings.classes else None,
+            **self._looks(),
+            "classes": self.at_once("classes", self._classes),
+            "review": self.at_once("review", self._review),
             "erp": calibration and calibration["erp"],
-            "estimated": {"auc": expected_auc(probability)} if len(probability) else None,
         }  # fmt: skip
 
-    def _read(self) -> list[ImageResult]:
+    def findings(self, verdict: str, offset: int, limit: int) -> dict[str, Any]:
+        """Give a page of an audit's findings of one verdict; empty for another use.
+
+        What a person has settled comes first. Then, of what is changed, the surest; of the rest, what the classifier
+        doubts most; fillers that were seen beside it are left out.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such verdict.
+        """
+        if verdict not in VERDICTS:
+            raise SettingsError(f"expected a verdict of {', '.join(VERDICTS)}, got {verdict!r}")
+        every: list[Finding] = self.at_once("findings", self._findings)
+        said = self._study.store.corrections()
+        doubted = [one for one in every if one.shortlisted or one.verdict == "wrong" or one.id in said]
+        worth = VERDICTS[verdict]
+        chosen = sorted(
+            (one for one in doubted if one.verdict == verdict), key=lambda one: (one.id not in said, -worth(one))
+        )
+        counts = {name: sum(one.verdict == name for one in doubted) for name in VERDICTS}
+        counts |= {"annotations": len(every), "shown": sum(one.looks > 0 for one in doubted), "said": len(said)}
+        items = [
+            {"id": one.id, "path": one.path, "given": one.given, "certainty": one.certainty, "reason": one.reason,
+             "now": one.other if one.verdict == "wrong" else one.given, "looks": one.looks,
+             "said": said.get(one.id, (None, None))[1]}
+            for one in chosen[offset : offset + limit]
+        ]  # fmt: skip
+        return {**_page(items, len(chosen)), "counts": counts}
+
+    def piles(self, pile: str, offset: int, limit: int) -> dict[str, Any]:
+        """Give a page of one pile of a review: the surest first, and of what is open the least sure.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such pile.
+        """
+        if pile not in PILES:
+            raise SettingsError(f"expected a pile of {', '.join(PILES)}, got {pile!r}")
+        found = sorted(self.at_once("piles", self._piles)[pile], key=PILES[pile])
+        said = self._study.store.corrections()
+        items = [
+            {"id": one.id, "path": one.path, "probability": one.posterior, "evidence": one.evidence,
+             "correction": said.get(one.id, (None, None))[1]}
+            for one in found[offset : offset + limit]
+        ]  # fmt: skip
+        return _page(items, len(found))
+
+    def _images(self) -> list[ImageResult]:
+        images: list[ImageResult] = self.at_once("images", lambda: image_results(self._study))
+        return images
+
+    def _looks(self) -> dict[str, Any]:
+        """Give the evidence of all usable looks, and, where truth is known, of those at targets and at others."""
         store = self._study.store
-        version = (len(store.rounds()), store.looks().image.size, tuple(store.corrections().items()))
-        if self._version != version:
-            self._images, self._version = image_results(self._study), version
-        return self._images
+        looks, labels = store.looks(), {image.id: image.label for image in store.images()}
+        usable = [k for k, reason in enumerate(looks.rejected) if reason is None]
+        negated = self._study.settings.use == "audit"
+        evidence = {True: list[float](), False: list[float]()}
+        for k in usable:
+            label = labels[int(looks.image[k])]
+            is_target = label is not None and looks.target[k] != f"not {label}" if negated else label == looks.target[k]
+            evidence[is_target].append(float(looks.evidence[k]))
+        known = evidence[True] and evidence[False]
+        return {
+            "evidence": [float(looks.evidence[k]) for k in usable],
+            "scores": {"target": evidence[True], "other": evidence[False]} if known else None,
+        }
+
+    def _classes(self) -> dict[str, Any] | None:
+        from brainloop.uses.training import class_measures
+
+        if not self._study.settings.classes or self._study.settings.use != "train" or not self._study.store.rounds():
+            return None
+        if (found := class_measures(self._study)) is None:
+            return None
+        return {
+            "names": list(found.classes), "confusion": found.confusion.tolist(), "auc": found.auc.tolist(),
+            "accuracy": found.accuracy, "n": int(found.confusion.sum()), "asked": found.asked.tolist(),
+        }  # fmt: skip
+
+    def _findings(self) -> "list[Finding]":
+        if self._study.settings.use != "audit" or not self._is_embedded():
+            return []
+        from brainloop.uses.audit_findings import findings
+
+        return findings(self._study)
+
+    def _piles(self) -> "dict[str, list[Sorted]]":
+        found: dict[str, list[Sorted]] = {name: [] for name in PILES}
+        if self._study.settings.use != "review" or not self._is_embedded():
+            return found
+        from brainloop.uses.review import piles
+
+        for one in piles(self._study):
+            of = "target" if one.label == self._study.settings.target else "other"
+            found["open" if one.sorted_by == "open" else of].append(one)
+        return found
+
+    def _review(self) -> dict[str, Any] | None:
+        if self._study.settings.use != "review" or not self._is_embedded():
+            return None
+        from brainloop.uses.review import review_counts
+
+        found = self.at_once("piles", self._piles)
+        counts = review_counts(self._study, [one for pile in found.values() for one in pile])
+        return {**vars(counts), "piles": {name: len(pile) for name, pile in found.items()}}
+
+    def at_once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Give what `make` makes of the study, made again only if the study has changed."""
+        store = self._study.store
+        corrections = tuple(store.corrections().items())
+        version = (len(store.rounds()), store.looks().image.size, corrections, self._is_embedded())
+        if name not in self._kept or self._kept[name][0] != version:
+            self._kept[name] = version, make()
+        return self._kept[name][1]
+
+
+def _page(items: list[dict[str, Any]], total: int) -> dict[str, Any]:
+    return {"total": total, "items": items}
+
+
+def _item(one: ImageResult) -> dict[str, Any]:
+    return {
+        "id": one.id, "path": one.path, "probability": one.probability, "evidence": one.evidence, "name": one.name,
+        "correction": one.correction, "said": one.said,
+    }  # fmt: skip
 
 
 def _by_probability(one: ImageResult) -> tuple[Any, ...]:
@@ -150,7 +206,7 @@ def _by_probability(one: ImageResult) -> tuple[Any, ...]:
 
 
 def _by_doubt(one: ImageResult) -> tuple[Any, ...]:
-    return 1 if one.probability is None else abs(one.probability - 0.5), one.path
+    return 1 if one.certainty is None else one.certainty, one.path
 
 
 ORDERS: dict[str, Callable[[ImageResult], tuple[Any, ...]]] = {
@@ -158,4 +214,16 @@ ORDERS: dict[str, Callable[[ImageResult], tuple[Any, ...]]] = {
     "unsure": _by_doubt,
     "evidence": lambda one: (-one.evidence, one.path),
     "path": lambda one: (one.path,),
+}
+
+VERDICTS: dict[str, "Callable[[Finding], float]"] = {
+    "wrong": lambda one: one.certainty,
+    "right": lambda one: one.log_odds,
+    "open": lambda one: one.log_odds,
+}
+
+PILES: dict[str, "Callable[[Sorted], tuple[Any, ...]]"] = {
+    "target": lambda one: (-one.posterior, one.path),
+    "open": lambda one: (abs(one.posterior - 0.5), one.path),
+    "other": lambda one: (one.posterior, one.path),
 }

@@ -1,6 +1,7 @@
 """A sitting: one person, one recording, from the first block to the last."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -109,8 +110,8 @@ class Sitting:
         event = {
             "planned": shown.planned, "next": shown.next, "block": block.number, "position": shown.position,
             "image": self._images[image].path, "phase": self.phase,
-            "target": image in self._targets if self.phase == "calibration" else None, "flaw": shown.flaw,
-            "latency": self._page.latency,
+            "looked_for": block.target, "target": image in self._targets if self.phase == "calibration" else None,
+            "flaw": shown.flaw, "latency": self._page.latency,
         }  # fmt: skip
         self._markers.publish({"event": "presentation", "t": shown.onset, **event}, shown.onset)
         self.recorder.event("presentation", shown.onset, **event)
@@ -141,12 +142,19 @@ class Sitting:
         )
 
     def calibrate(
-        self, targets: frozenset[int], others: frozenset[int], settings: Settings, told: Callable[[int, int], None]
+        self,
+        target: str,
+        targets: frozenset[int],
+        others: frozenset[int],
+        settings: Settings,
+        told: Callable[[int, int], None],
     ) -> None:
         """Show images of known answer until the AUC is known well enough, or for as long as calibration may take.
 
         Parameters
         ----------
+        target : str
+            What is looked for.
         targets, others : frozenset of int
             Ids of images whose answer is known.
         settings : Settings
@@ -164,7 +172,8 @@ class Sitting:
         self._targets = targets
         ids = [np.array(sorted(members), dtype=np.int64) for members in (targets, others)]
         size, soa = settings.block_size, settings.soa or 0.2
-        blocks = plan_calibration(*ids, block_size=size, soa=soa, seed=settings.seed)
+        plan = plan_calibration(*ids, block_size=size, soa=soa, seed=settings.seed)
+        blocks = [replace(block, target=target) for block in plan]
         most = round(sum(block.seconds for block in blocks))
         check = _Check(self.study, self.folder, self.mode)
         looked = 0.0

@@ -56,7 +56,7 @@ async def serve_events(socket: WebSocket, session: Session) -> None:
     async def states() -> None:
         version = -1
         while True:
-            now = await run_in_threadpool(session.wait_change, version, 1.0)
+            now = await run_in_threadpool(session.activity.wait_change, version, 1.0)
             if now != version:
                 version = now
                 await socket.send_text(await run_in_threadpool(lambda: _text("state", {"state": session.state()})))

@@ -10,7 +10,14 @@ from brainloop.errors import StoppedError
 from brainloop.presentation.block import Block, Response
 from brainloop.studio.work import Talk
 
-__all__ = ["calibrate", "embed", "erase", "export_study", "finish_recordings", "run"]
+__all__ = ["calibrate", "embed", "erase", "export_study", "finish_recordings", "fuse", "run"]
+
+SETTLED = {
+    "train": "The classifier is sure.",
+    "audit": "Every annotation that was doubted is settled. See the results.",
+    "review": "Every image is sorted. See the results.",
+}
+"""What is said once nothing is left to look at, by use."""
 
 RAW = "people/*/*/meta.json"
 """Raw sessions of a study: its people's, by name and time."""
@@ -50,12 +57,10 @@ def run(talk: Talk, folder: Path, facts: dict[str, Any], erps: dict[str, ERP], s
     talk.send("ready")
     for done in loop(study, observer):
         talk.send("round", vars(done))
-    rounds = study.store.rounds()
-    if rounds and rounds[-1].converged:
-        return "The classifier is sure."
-    if rounds and rounds[-1].looks >= study.settings.max_looks:
-        return f"{study.settings.max_looks} looks, as many as this study was to have."
-    return "The classifier is sure of every image."
+    rounds, settings = study.store.rounds(), study.settings
+    if rounds and rounds[-1].looks >= settings.max_looks and not rounds[-1].converged:
+        return f"{settings.max_looks} looks, as many as this study was to have."
+    return SETTLED[settings.use]
 
 
 class _Distant:
@@ -95,18 +100,32 @@ def finish_recordings(talk: Talk, folder: Path) -> None:
         export_bids(session, root, **raw[session])
 
 
-def export_study(talk: Talk, folder: Path, what: Sequence[str]) -> list[str]:
-    """Write what was asked for into the study's `exports` folder; give the files' names."""
-    from brainloop.exports import export_study as export
-    from brainloop.report import write_report
+def export_study(talk: Talk, folder: Path, what: Sequence[str], force: bool) -> None:
+    """Write what was asked for into the study's `exports` folder, in place of what is there only if told `force`."""
+    from brainloop.studio.exporting import export
     from brainloop.study import Study
 
-    study, out = Study.open(folder), folder / "exports"
-    out.mkdir(exist_ok=True)
-    names = [path.name for path in export(study, out, [one for one in what if one != "report"])]
-    if "report" in what:
-        names.append(write_report(study, out / "report.html", progress=talk.progress("writing the report")).name)
-    return names
+    export(Study.open(folder), list(what), talk.progress("writing the export"), force=force)
+
+
+def fuse(_talk: Talk, folder: Path) -> list[dict[str, Any]]:
+    """Say of each image that was looked at what the classifier and the brain say, and how well each of them tells.
+
+    Those of unknown truth are left out; and so is a target of which no truth is known.
+    """
+    from brainloop.study import Study
+    from brainloop.uses.fusion import fuse
+
+    found = []
+    for one in fuse(Study.open(folder)):
+        if one.auc is not None:
+            said = {"log_odds": one.log_odds, "evidence": one.evidence, "is_target": one.truth}
+            found.append(
+                {"target": one.target}
+                | {name: auc.value for name, auc in one.auc.items()}
+                | {name: values[one.known].tolist() for name, values in said.items()}
+            )
+    return found
 
 
 def erase(talk: Talk, folder: Path, person: str) -> list[tuple[str, str]]:

@@ -23,6 +23,8 @@ class Watched:
         Answered in the study so far.
     sure : float or None
         Share of the pool that the classifier is sure of; None before the first round is over.
+    target : str
+        What is looked for in the block.
     began : float
         When the sitting began, s.
     answered, late, rejected : int
@@ -37,6 +39,7 @@ class Watched:
     answered: int = 0
     late: int = 0
     rejected: int = 0
+    target: str = ""
     ended: float | None = None
 
     @classmethod
@@ -47,7 +50,7 @@ class Watched:
     def hear(self, kind: str, *values: Any) -> None:
         """Take what was told: ``show`` (block, start), ``look`` (response), ``round`` (measures)."""
         if kind == "show":
-            self.round, self.block = values[0].round, values[0].number
+            self.round, self.block, self.target = values[0].round, values[0].number, values[0].target
         elif kind == "look":
             self.looks += 1
             self.answered += 1

@@ -3,6 +3,7 @@
 import { openScreen } from "./screen.js";
 
 const RETRY = 1000;
+const LASTS = { info: 5000, warning: 20000 }; // ms that a notice stays; an error stays until somebody has read it
 
 class App {
   constructor() {
@@ -15,7 +16,8 @@ class App {
     this.socket = null;
     this.traced = false;
     this.toastNumber = 0;
-    this.noticed = 0; // number of the last notice that was shown
+    // Number of the last notice that was shown; what was said before this page came is told again if it was an error.
+    this.noticed = this.state.notice?.level === "error" ? 0 : (this.state.notice?.n ?? 0);
   }
 
   // Redraw, unless a block is shown: the page keeps still then.
@@ -37,7 +39,7 @@ class App {
     this.toasts = this.toasts.filter((toast) => toast.text !== text).slice(-2);
     const toast = { level, text, n: ++this.toastNumber };
     this.toasts.push(toast);
-    if (level === "info") setTimeout(() => this.dismiss(toast), 8000);
+    if (level in LASTS) setTimeout(() => this.dismiss(toast), LASTS[level]);
     this.redraw();
   }
 
@@ -52,20 +54,28 @@ class App {
 
   // Send a command; give its answer, or null after having said why not.
   async post(path, values = {}) {
-    const headers = { "content-type": "application/json" };
-    const answer = await this.#ask(`/api/${path}`, { method: "POST", headers, body: JSON.stringify(values) });
+    const answer = await this.#ask(`/api/${path}`, this.#body(values));
     if (answer !== null && "activity" in answer) this.take(answer);
     return answer;
   }
 
-  async #ask(path, how) {
+  // The same, without a word if the answer is no: for what is asked while somebody types.
+  async try(path, values) {
+    return this.#ask(`/api/${path}`, this.#body(values), () => {});
+  }
+
+  #body(values) {
+    return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(values) };
+  }
+
+  async #ask(path, how, complain = (text) => this.say("error", text)) {
     try {
       const response = await fetch(path, how);
       const answer = await response.json();
       if (response.ok) return answer;
-      this.say("error", answer.error);
+      complain(answer.error);
     } catch (error) {
-      this.say("error", `The studio did not answer: ${error.message}`);
+      complain(`The studio did not answer: ${error.message}`);
     }
     return null;
   }
@@ -111,7 +121,6 @@ class App {
       return;
     }
     this.screen = openScreen({
-      target: this.state.study.target,
       onclose: (text) => {
         this.screen = null;
         if (text) this.say("info", text);

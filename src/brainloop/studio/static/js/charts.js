@@ -10,6 +10,8 @@ const COLOURS = {
   target: "#f08a3c",
   other: "#56b4e9",
 };
+// Okabe and Ito's, which survive colour blindness and print.
+const CLASSES = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#999999"];
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 
 let loading = null;
@@ -110,6 +112,107 @@ export function sureChart(key, rows) {
   });
 }
 
+// Share of never shown images that are told rightly, after each round; rows {looks, minutes, accuracy, low, high}.
+export function accuracyChart(key, rows, over = "looks") {
+  const x = rows.map((row) => row[over]);
+  const column = (name) => rows.map((row) => 100 * row[name]);
+  return chart(key, `Accuracy against ${over}, latest ${Math.round(100 * rows.at(-1).accuracy)} %`, {
+    data: [
+      ...band(x, column("low"), column("high"), COLOURS.accent),
+      {
+        x,
+        y: column("accuracy"),
+        mode: "lines+markers",
+        line: { color: COLOURS.accent },
+        hovertemplate: "%{y:.1f} %<extra></extra>",
+      },
+    ],
+    x: over === "looks" ? "Looks" : "Minutes, machine's included",
+    y: "Told rightly, %",
+    layout: { xaxis: { rangemode: "tozero" }, yaxis: { range: [0, 102] } },
+  });
+}
+
+// Area under the curve of each class against all others.
+export function classChart(key, names, aucs) {
+  const known = names.map((name, i) => [name, aucs[i]]).filter(([, auc]) => auc !== null);
+  return chart(key, `AUC of each class: ${known.map(([name, auc]) => `${name} ${auc.toFixed(3)}`).join(", ")}`, {
+    data: [
+      {
+        type: "bar",
+        orientation: "h",
+        x: known.map(([, auc]) => auc),
+        y: known.map(([name]) => name),
+        text: known.map(([, auc]) => auc.toFixed(3)),
+        textposition: "outside",
+        textfont: { color: COLOURS.ink, size: 13 },
+        marker: { color: COLOURS.accent },
+        hoverinfo: "skip",
+      },
+    ],
+    x: "AUC against all others",
+    y: "",
+    layout: { xaxis: { range: [0.5, 1.08], tickvals: [0.5, 0.6, 0.7, 0.8, 0.9, 1] }, yaxis: { autorange: "reversed", ticksuffix: "  " }, bargap: 0.35 },
+  });
+}
+
+// How many looks each round spent on each class; asked[round][class].
+export function askedChart(key, names, asked) {
+  const rounds = asked.map((_, i) => i + 1);
+  const total = (i) => asked.reduce((sum, row) => sum + row[i], 0);
+  return chart(key, `Looks by what was looked for: ${names.map((name, i) => `${name} ${total(i)}`).join(", ")}`, {
+    data: names.map((name, i) => ({
+      type: "bar",
+      name,
+      x: rounds,
+      y: asked.map((row) => row[i]),
+      marker: { color: CLASSES[i % CLASSES.length] },
+      hovertemplate: `${name}: %{y}<extra></extra>`,
+    })),
+    x: "Round",
+    y: "Looks",
+    layout: { barmode: "stack", bargap: 0.1, xaxis: { dtick: Math.ceil(rounds.length / 16) } },
+  });
+}
+
+// Each image by what the classifier says of it and what the looks said, and the line on which both together are
+// undecided; {log_odds, evidence, is_target} of the same images.
+export function fusionChart(key, { log_odds: z, evidence, is_target: truth }) {
+  const limit = (values) => Math.min(12, Math.max(2, ...values.map(Math.abs)) * 1.05);
+  const [right, top] = [limit(z), limit(evidence)];
+  const clip = (value, most) => Math.max(-most, Math.min(most, value));
+  const group = (name, wanted, colour) => {
+    const rows = z.map((_, i) => i).filter((i) => truth[i] === wanted);
+    return {
+      type: "scatter",
+      mode: "markers",
+      name: `${name} (${rows.length})`,
+      x: rows.map((i) => clip(z[i], right)),
+      y: rows.map((i) => clip(evidence[i], top)),
+      marker: { color: colour, size: 6, opacity: 0.7 },
+      hovertemplate: "z %{x:.1f}, L %{y:.1f}<extra></extra>",
+    };
+  };
+  const reach = Math.min(right, top);
+  return chart(key, "What the classifier says of each image against what the looks said", {
+    data: [
+      group("Others", false, COLOURS.other),
+      group("Targets", true, COLOURS.target),
+      {
+        x: [-reach, reach],
+        y: [reach, -reach],
+        mode: "lines",
+        name: "z + L = 0",
+        line: { color: COLOURS.ink, dash: "dash", width: 1.5 },
+        hoverinfo: "skip",
+      },
+    ],
+    x: "Classifier's log-odds z, nats",
+    y: "Evidence of the looks L, nats",
+    layout: { xaxis: { range: [-right, right] }, yaxis: { range: [-top, top] } },
+  });
+}
+
 // Mean response to targets and to others, with 95 % bands.
 export function erpChart(key, erp) {
   const ms = erp.times.map((t) => 1000 * t);
@@ -158,7 +261,7 @@ export function histogram(key, label, groups, { x, low, high, bins = 40 }) {
       hovertemplate: "%{y:.1f} %<extra></extra>",
     })),
     x,
-    y: "% of images",
+    y: "%",
     layout: { barmode: "overlay", bargap: 0.04, xaxis: { range: [low, high] } },
   });
 }

@@ -10,10 +10,10 @@ const FAST = 2; // CSS pixels a millisecond: nobody sees an image that flies by 
 const SETTLE = 80; // ms: and none is asked for until the scrolling has slowed down for so long
 
 export class Gallery {
-  // load(offset, limit) gives {total, items} or null; caption(item) gives a text; judge(item, true | false | null) stores
-  // a correction and gives whether it was taken.
-  constructor({ label, load, caption, judge }) {
-    Object.assign(this, { load, caption, judge });
+  // load(offset, limit) gives {total, items} or null; caption(item) and name(item), by default its file's, give texts;
+  // judge(item, true | false | null) stores a correction and gives whether it was taken.
+  constructor({ label, load, caption, judge, name = ({ path }) => path.split("/").at(-1) }) {
+    Object.assign(this, { load, caption, judge, name });
     this.tiles = [];
     this.fast = false; // whether it scrolls too fast for images
     this.last = { scrollTop: 0, now: 0 };
@@ -43,6 +43,21 @@ export class Gallery {
     this.generation = (this.generation ?? 0) + 1;
     this.element.scrollTop = 0;
     this.#ask(0);
+  }
+
+  // Ask again for all that was loaded, and stay where one is: the order may be another, and so may the number.
+  async refresh() {
+    const { generation } = this;
+    for (const page of [...this.pages.keys()]) {
+      const answer = await this.load(page * PAGE, PAGE);
+      if (generation !== this.generation) return;
+      if (answer === null) continue;
+      this.total = answer.total;
+      for (const [i, item] of answer.items.entries()) this.items[page * PAGE + i] = item;
+    }
+    this.items.length = Math.min(this.items.length, this.total ?? 0);
+    this.active = Math.max(0, Math.min(this.active, (this.total ?? 1) - 1));
+    this.#layout();
   }
 
   // Show it inside an element.
@@ -132,7 +147,7 @@ export class Gallery {
     element.id = `tile-${index}`;
     element.setAttribute("aria-selected", String(index === this.active));
     if (index === this.active) this.element.setAttribute("aria-activedescendant", element.id);
-    const shown = item === undefined ? "" : `${item.id} ${item.correction} ${item.probability} ${item.evidence}`;
+    const shown = item === undefined ? "" : `${item.id} ${item.said} ${item.correction} ${this.caption(item)}`;
     if (tile.shown === shown && shown !== "") return;
     tile.shown = shown;
     element.setAttribute(
@@ -151,8 +166,8 @@ export class Gallery {
         tile.shown = "";
       } else tile.image.src = source;
     }
-    const said = item.correction === true ? "target" : item.correction === false ? "not target" : "";
-    tile.name.textContent = item.path.split("/").at(-1);
+    const said = item.correction === true ? (item.said ?? "target") : item.correction === false ? "not target" : "";
+    tile.name.textContent = this.name(item);
     tile.value.textContent = said || this.caption(item);
     element.setAttribute("aria-setsize", this.total);
     element.setAttribute("aria-posinset", index + 1);

@@ -121,6 +121,7 @@ function connect() {
 function take(message) {
   if (message.type === "preload") preload(message.block, message.images);
   else if (message.type === "show") show(message);
+  else if (message.type === "target") tellPage(message);
   else {
     if (run !== null) {
       run = null; // the server interrupts the block: a wait
@@ -219,7 +220,7 @@ async function show(message) {
   run = mine;
   lastBlock = mine.block;
   if (!wanted.has(mine.block)) preload(mine.block, [...new Set(mine.images)]);
-  tellPage({ type: "running", target: message.target });
+  tellPage({ type: "running" });
   rest();
   await loaded(mine.block);
   const pings = await ping(mine);

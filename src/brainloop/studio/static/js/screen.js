@@ -2,6 +2,7 @@
 // is said between blocks. During a block nothing here touches the page's layout.
 
 import { h } from "./dom.js";
+import { sought } from "./ui.js";
 
 const TAIL = 1500; // ms after a block in which the space bar still answers its last images
 const ALIVE = 100; // ms between two words that every press so far has been told
@@ -10,9 +11,9 @@ const DELIVERY = 50; // ms that a key press may take from the keyboard to this t
 const absolute = (t) => performance.timeOrigin + t;
 
 // Open the screen; must be called from a click or a key press, or the browser refuses full screen.
-// target: what is looked for; onclose(text or null): called once when it is over, with what there is to say.
+// onclose(text or null): called once when it is over, with what there is to say.
 // Gives {close(), running}: `running` while a block is shown and the page should keep still.
-export function openScreen({ target, onclose }) {
+export function openScreen({ onclose }) {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const card = h("div.screen-card", { role: "status", "aria-live": "polite" });
   const overlay = h(
@@ -28,6 +29,8 @@ export function openScreen({ target, onclose }) {
   let tail = null;
   let alive = null;
   let wakeLock = null;
+  let target = null; // what the next block looks for, as the server announced it: {target, images, is_new}
+  let resting = null; // the rest that is going on: {text, done, end}
   const before = document.activeElement;
 
   document.body.append(overlay);
@@ -74,6 +77,7 @@ export function openScreen({ target, onclose }) {
     if (message.type === "running") run();
     else if (message.type === "shown") end();
     else if (message.type === "connected") say("One moment", "The next images are being prepared.");
+    else if (message.type === "target") announced(message);
     else if (message.type === "wait") wait(message.text);
     else if (message.type === "rest") rest(message);
     else if (message.type === "busy") busy();
@@ -111,7 +115,7 @@ export function openScreen({ target, onclose }) {
   function pause(why) {
     stop("waiting");
     worker.postMessage({ type: "pause", why });
-    say("Paused", "", "Space goes on · Esc leaves");
+    say("Paused", "", "Space goes on · Esc leaves", ...lookFor());
   }
 
   // ---- between blocks
@@ -119,15 +123,29 @@ export function openScreen({ target, onclose }) {
   function wait(text) {
     stop("waiting");
     say(
-      h("span", {}, "Look for ", h("em", {}, target)),
+      "",
       text,
       "Keep your eyes on the cross. Stop at once if the flashing makes you feel unwell: Esc pauses, and once more leaves.",
+      ...lookFor(),
     );
   }
 
-  function rest({ seconds, text, done }) {
+  // What is looked for may change with every block. It comes while the person rests, or waits to begin.
+  function announced(message) {
+    target = message;
+    if (state === "resting" || state === "tail") {
+      rest({ ...(resting ?? { text: "", done: 0 }), seconds: message.seconds, known: true });
+    }
+  }
+
+  function lookFor() {
+    return target === null ? [] : [sought(target)];
+  }
+
+  function rest({ seconds, text, done, known = false }) {
     const inTail = tail !== null;
     stop(inTail ? "tail" : "resting");
+    resting = { text, done };
     const end = performance.now() + 1000 * seconds;
     const left = h("span.count", {}, "");
     const bar = h("progress", { max: "1", "aria-label": "Done so far" });
@@ -137,7 +155,10 @@ export function openScreen({ target, onclose }) {
     };
     tick();
     countdown = setInterval(tick, 250);
-    say(h("span", {}, "Rest your eyes ", left), text, "Space goes on now · Esc pauses", bar);
+    const changes = known && target.is_new;
+    const title = changes ? "Something else now " : "Rest your eyes ";
+    const next = known ? lookFor() : [];
+    say(h("span", {}, title, left), changes ? "" : text, "Space goes on now · Esc pauses", ...next, bar);
   }
 
   function busy() {
@@ -161,9 +182,9 @@ export function openScreen({ target, onclose }) {
 
   function say(title, text, foot = "", ...more) {
     card.replaceChildren(
-      h("h2", {}, title),
-      ...(text ? [h("p", {}, text)] : []),
+      ...(title ? [h("h2", {}, title)] : []),
       ...more,
+      ...(text ? [h("p", {}, text)] : []),
       ...(foot ? [h("p.foot", {}, foot)] : []),
     );
     card.hidden = false;

@@ -3,6 +3,8 @@
 import { h } from "./dom.js";
 
 export const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(100 * share)} %`);
+// A probability, which is never 0 or 1.
+export const chance = (p) => (p > 0.995 ? "> 99 %" : p < 0.005 ? "< 1 %" : percent(p));
 export const number = (n) => (n === null || n === undefined ? "–" : Math.round(n).toLocaleString("en"));
 export const fixed = (x, digits = 2) => (x === null || x === undefined ? "–" : x.toFixed(digits));
 export const plural = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
@@ -25,6 +27,28 @@ export function head(title, lead, ...actions) {
     actions.length > 0 ? h("div.row", {}, ...actions) : null,
   );
 }
+
+// What is looked for, in words and pictures; {target, images}: "not roses" is whatever is none.
+export function sought({ target, images = [] }) {
+  const [, negation, name] = /^(not )?(.*)$/s.exec(target);
+  const photos = images.map((id) => h("img", { src: `/image/${id}/thumb`, alt: "" }));
+  return h(
+    "div.sought",
+    {},
+    h("span.muted", {}, "Look for"),
+    h("strong", {}, negation ? h("b.not", {}, "NOT ") : null, name),
+    photos.length > 0 ? h("div.photos", {}, ...photos) : null,
+    negation && photos.length > 0 ? h("span.muted", {}, `These fit “${name}”. Look for what does not.`) : null,
+  );
+}
+
+// Names of classes, in the colour of what is looked for.
+export const names = (list) =>
+  h("span", {}, ...list.flatMap((name, i) => [i === 0 ? "" : i === list.length - 1 ? " and " : ", ", h("em", {}, name)]));
+
+export const notLive = ({ observer, name }) =>
+  `Nobody sits before this study: its looks are ${OBSERVERS[observer]}. It goes on with: brainloop run ${name}`;
+const OBSERVERS = { replay: "those of a recording", simulated: "simulated", own: "a program's" };
 
 export const noStudy = (title) => [
   head(title),

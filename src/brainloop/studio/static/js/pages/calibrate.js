@@ -2,7 +2,7 @@
 
 import { erpChart } from "../charts.js";
 import { h } from "../dom.js";
-import { button, confirmed, duration, facts, fixed, head, interval, note, number, percent, working } from "../ui.js";
+import { button, confirmed, duration, facts, fixed, head, interval, notLive, note, number, percent, working } from "../ui.js";
 
 const agreed = { consent: false, no_epilepsy: false };
 let newcomer = false; // whether somebody new fills in the form although others are known
@@ -28,6 +28,7 @@ export function view(app) {
         h("p.muted", {}, "You can take your eyes off the screen."),
       ),
     ];
+  if (state.study.observer !== "live") return [title, note("warn", notLive(state.study))];
   if (state.person === null || newcomer) return [title, consent(app)];
   return [title, h("div.aside", {}, h("div.stack", {}, person(app), modes(app), start(app)), result(app))];
 }
@@ -193,8 +194,8 @@ function modes(app) {
 // ---- looking
 
 function missing({ study, mode, headset }) {
-  if (!study.has_truth && study.examples.targets.length < 3)
-    return [`Pick at least 3 images that show ${study.target} first.`, "#study", "Pick examples"];
+  const { target, targets } = study.calibrates;
+  if (targets < 3) return [`Pick at least 3 images that show ${target} first.`, "#study", "Pick examples"];
   if (mode !== "keyboard" && headset === null) return ["No headset is connected.", "#headset", "Connect a headset"];
   if (mode !== "keyboard" && headset.state !== "streaming")
     return ["The headset is silent.", "#headset", "See to the headset"];

@@ -3,15 +3,9 @@
 import { h } from "../dom.js";
 import { bytes, confirmed, duration, head, number, button, working } from "../ui.js";
 
-const WHAT = [
-  ["labels", "Labels", "CSV: each image with its probability, its evidence and your corrections"],
-  ["model", "Model", "The classifier, for brainloop predict and other programs"],
-  ["recordings", "Recordings", "BIDS (BrainVision): EEG, events, key presses"],
-  ["report", "Report", "One HTML page with all figures"],
-];
-
-const chosen = new Set(["labels", "model", "report"]);
-let files = null;
+const chosen = new Set(["labels", "model", "report", "amended", "sorted"]);
+let offered = []; // what this study may give: {name, group, title, what}
+let files = null; // what is there: {name, bytes, url, made_by}
 let folder = null; // the study whose files these are
 let went = null; // what the last erasure took away: {name, rows}
 
@@ -24,7 +18,7 @@ export function enter() {
 async function refresh(app) {
   if (folder === app.state.study.folder) return;
   folder = app.state.study.folder;
-  files = (await app.get("/api/exports"))?.files ?? [];
+  ({ choices: offered, files } = (await app.get("/api/exports")) ?? { choices: [], files: [] });
   app.redraw();
 }
 
@@ -36,7 +30,8 @@ export function view(app) {
       "Export",
       "Nothing leaves this machine by itself: these files are made in the study's folder, and you take them where you like.",
     ),
-    h("div.two", {}, choices(app), made()),
+    choices(app),
+    made(),
     people(app),
   ];
 }
@@ -49,18 +44,28 @@ function choices(app) {
     app.redraw();
   };
   const write = async () => {
-    const answer = await app.post("export", { what: WHAT.map(([name]) => name).filter((name) => chosen.has(name)) });
-    if (answer === null) return;
-    app.say("info", `${answer.files.length === 1 ? "One file was" : `${answer.files.length} files were`} written.`);
+    const there = files.filter((file) => what.includes(file.made_by)).map((file) => file.name);
+    const again = `${there.join(", ")} ${there.length === 1 ? "is" : "are"} there already, and would be written anew.`;
+    if (there.length > 0 && !(await confirmed("Replace what is there?", again, "Replace"))) return;
+    if ((await app.post("export", { what, force: there.length > 0 })) === null) return;
+    app.say("info", `Written: ${offered.filter(({ name }) => what.includes(name)).map(({ title }) => title).join(", ")}.`);
     folder = null;
     app.redraw();
   };
-  const boxes = WHAT.map(([name, title, what]) =>
+  const what = offered.map(({ name }) => name).filter((name) => chosen.has(name));
+  const box = ({ name, title, what: line }) =>
     h(
-      "label.check.choice",
+      "label.check",
       {},
       h("input", { type: "checkbox", checked: chosen.has(name), onchange: tick(name) }),
-      h("span", {}, title, h("small", {}, what)),
+      h("span", {}, title, h("small.muted", {}, line)),
+    );
+  const groups = [...new Set(offered.map(({ group }) => group))].map((group) =>
+    h(
+      "fieldset.group",
+      { "aria-label": group },
+      h("h3", {}, group),
+      ...offered.filter((one) => one.group === group).map(box),
     ),
   );
   const idle = state.activity === "idle";
@@ -68,9 +73,9 @@ function choices(app) {
     "section.card",
     {},
     h("h2", {}, "What to take"),
-    h("div.choices", {}, ...boxes),
+    h("div.groups", {}, ...groups),
     idle
-      ? h("div", {}, button("Write the files", write, { kind: "primary", disabled: chosen.size === 0 }))
+      ? h("div", {}, button("Write the files", write, { kind: "primary", disabled: what.length === 0 }))
       : working(state),
   );
 }

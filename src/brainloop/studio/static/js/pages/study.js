@@ -2,22 +2,16 @@
 
 import { h } from "../dom.js";
 import { Gallery } from "../gallery.js";
-import { button, confirmed, facts, head, note, number, plural, working } from "../ui.js";
+import { button, confirmed, facts, head, names, notLive, note, number, plural, working } from "../ui.js";
+import { form } from "./create.js";
 
-const PACES = [
-  [0.1, "10 images a second: for practised eyes"],
-  [0.15, "6.7 images a second"],
-  [0.2, "5 images a second"],
-  [0.25, "4 images a second"],
-  [0.3, "3.3 images a second: the surest answers"],
-];
 const ENOUGH = 10; // targets that make a calibration worth while; three are the least it takes
 
 let gallery = null;
 let shown = null; // the study that the gallery shows
+let marked = null; // the class that images are marked as, where there are several
 
-export const done = (state) =>
-  state.study !== null && (state.study.has_truth || state.study.examples.targets.length >= 3);
+export const done = (state) => state.study !== null && state.study.calibrates.targets >= 3;
 
 export function view(app) {
   return app.state.study === null ? choose(app) : opened(app);
@@ -26,57 +20,13 @@ export function view(app) {
 function choose(app) {
   const { state } = app;
   const busy = state.activity !== "idle";
-  const create = async (event) => {
-    event.preventDefault();
-    const { name, images, target, soa } = Object.fromEntries(new FormData(event.target));
-    await app.post("study/create", { name, images, target, soa: Number(soa) });
-  };
   const open = (folder) => app.post("study/open", { folder });
-  const text = (name, title, hint, placeholder) =>
-    h(
-      "label.field",
-      {},
-      h("span", {}, title),
-      h("input", {
-        type: "text",
-        name,
-        required: true,
-        placeholder,
-        autocomplete: "off",
-        spellcheck: "false",
-        disabled: busy,
-      }),
-      h("small", {}, hint),
-    );
-  const paces = PACES.map(([soa, title]) => h("option", { value: String(soa) }, title));
   return [
-    head(
-      "Study",
-      "A study is one folder of images and one thing to look for in them. Make a new one, or go on with one.",
-    ),
+    head("Study", "A study is one folder of images and what looks at them are for. Make a new one, or go on with one."),
     h(
-      "div.two",
+      "div.begin",
       {},
-      h(
-        "form.card",
-        { onsubmit: create, "aria-label": "New study" },
-        h("h2", {}, "New study"),
-        text(
-          "images",
-          "Folder of images",
-          "On this computer; folders in it may say what is in the images, but need not.",
-          "/home/you/photographs",
-        ),
-        text("target", "What to look for", "The name of one of its folders, or any words.", "cats"),
-        text("name", "Name", `A folder of this name is made in ${state.home}.`, "cats-2025"),
-        h(
-          "label.field",
-          {},
-          h("span", {}, "Pace"),
-          h("select", { name: "soa", value: "0.2", disabled: busy }, ...paces),
-        ),
-        busy ? working(state) : h("div", {}, h("button.primary", { type: "submit" }, "Create study")),
-      ),
+      form(app),
       h(
         "section.card",
         {},
@@ -89,16 +39,22 @@ function choose(app) {
   ];
 }
 
+const PURPOSES = {
+  train: (list) => (list.length > 1 ? `tells apart ${list.join(", ")}` : `looks for ${list[0]}`),
+  audit: (list) => `checks annotations of ${list.join(", ")}`,
+  review: (list) => `reviews for ${list[0]}`,
+};
+const purpose = (study) => (study.names.length > 0 ? PURPOSES[study.use](study.names) : "");
+
 function entry(study, open, busy) {
-  const looked = study.looks === null ? "" : plural(study.looks, "look");
   return h(
     "li",
     {},
     h(
       "button",
       { type: "button", disabled: busy, onclick: () => open(study.folder) },
-      h("span", {}, study.name, " ", h("span.muted", {}, study.target ? `looks for ${study.target}` : "")),
-      h("span.muted", {}, looked || "Open"),
+      h("span", {}, study.name, " ", h("span.muted", {}, purpose(study))),
+      h("span.muted", {}, "Open"),
     ),
   );
 }
@@ -107,12 +63,13 @@ function opened(app) {
   const { study, activity, progress } = app.state;
   const { counts } = study;
   const close = button("Close", () => app.post("study/close"), { disabled: activity !== "idle" });
+  const told = calibrates(study);
   const next =
     app.state.headset || app.state.mode === "keyboard" ? ["#calibrate", "Calibrate"] : ["#headset", "Headset"];
   return [
     head(
       study.name,
-      [h("span", {}, "Looks for ", h("em", {}, study.target), " in "), h("code", {}, study.images)],
+      [...said(study), " in ", h("code", {}, study.images)],
       close,
       h(done(app.state) ? "a.button.primary" : "a.button", { href: next[0] }, `Next: ${next[1]}`),
     ),
@@ -126,17 +83,24 @@ function opened(app) {
       ["Corrected by hand", number(study.corrections)],
     ]),
     activity === "idle" && progress !== null ? working(app.state) : null,
-    study.has_truth
-      ? note(
-          "good",
-          `The folders say which images show ${study.target}: calibration uses some of them, and results can be checked against the rest.`,
-        )
-      : examples(app, study),
+    told ? note("good", told) : examples(app, study),
     h("div", {
-      style: `--above:${study.has_truth ? 272 : 368}px`,
+      style: `--above:${told ? 272 : 368}px`,
       keep: (element) => browser(app, study).attach(element),
     }),
   ].filter(Boolean);
+}
+
+const SAID = { train: "Looks for ", audit: "Checks who is rightly annotated as ", review: "Reviews for " };
+const said = (study) => [SAID[study.use], names(study.names)];
+
+// What calibration is made of where nobody has to pick examples; otherwise null.
+function calibrates(study) {
+  if (study.observer !== "live") return notLive(study);
+  if (study.use === "audit")
+    return "Calibration uses some of the annotations, most of which are right; what is looked for is what does not fit.";
+  if (!study.counts.calibration) return null;
+  return `The folders say which images show ${study.calibrates.target}: calibration uses some of them, and results can be checked against the rest.`;
 }
 
 function browser(app, study) {
@@ -146,14 +110,16 @@ function browser(app, study) {
       label: "Images of the study",
       load: (offset, limit) => app.get(`/api/gallery?order=path&part=pool&offset=${offset}&limit=${limit}`),
       caption: () => "",
-      judge: async (item, isTarget) => (await app.post("correct", { image: item.id, is_target: isTarget })) !== null,
+      judge: async (item, isTarget) =>
+        (await app.post("correct", { image: item.id, target: marked, is_target: isTarget })) !== null,
     });
   }
   return gallery;
 }
 
 function examples(app, study) {
-  const { targets, others } = study.examples;
+  if (!study.targets.includes(marked)) marked = study.targets[0];
+  const { targets, others } = study.examples[marked];
   const clear = async () => {
     if (
       !(await confirmed(
@@ -163,11 +129,20 @@ function examples(app, study) {
       ))
     )
       return;
-    if (await app.post("study/examples", { targets: [], others: [] })) gallery.reset();
+    if (await app.post("study/examples", { target: marked, targets: [], others: [] })) gallery.reset();
   };
+  const mark = (event) => {
+    marked = event.target.value;
+    app.redraw();
+  };
+  const of = h(
+    "select",
+    { "aria-label": "Examples of", value: marked, onchange: mark },
+    ...study.targets.map((one) => h("option", { value: one }, one)),
+  );
   const few = targets.length < 3;
-  const said = few
-    ? `Mark at least 3 images that show ${study.target}; ${ENOUGH} or more make a better calibration.`
+  const advice = few
+    ? `Mark at least 3 images that show ${marked}; ${ENOUGH} or more make a better calibration.`
     : targets.length < ENOUGH
       ? `Enough to begin. ${ENOUGH} or more make a better calibration.`
       : "Plenty. Others are filled up with images picked at random.";
@@ -177,7 +152,7 @@ function examples(app, study) {
     h(
       "div.row.spread",
       {},
-      h("h2", {}, "Examples to calibrate with"),
+      h("div.row", {}, h("h2", {}, "Examples to calibrate with"), study.targets.length > 1 ? of : null),
       h(
         "div.row",
         {},
@@ -195,7 +170,7 @@ function examples(app, study) {
     h(
       "p",
       { class: few ? "warn-text" : "muted", role: "status" },
-      said,
+      advice,
       " ",
       h("kbd", {}, "T"),
       "target ",

@@ -1,23 +1,29 @@
 // Watch: look at blocks of images while the classifier learns; start, stop and go on at any time.
 
-import { aucChart, sureChart } from "../charts.js";
+import { accuracyChart, aucChart, sureChart } from "../charts.js";
 import { h } from "../dom.js";
-import { button, duration, facts, head, note, number, percent, working } from "../ui.js";
+import { button, duration, facts, head, notLive, note, number, percent, working } from "../ui.js";
 
 export const needsStudy = true;
 export const done = (state) => Boolean(state.study?.rounds.at(-1)?.converged);
+
+const LEADS = {
+  train: "Images flash by, the classifier learns from your responses, and the ones it is unsure of come next.",
+  audit: "Images flash by whose annotations are hard to believe; your responses say which of them are wrong.",
+  review: "Images flash by that the classifier is unsure of; your responses sort them.",
+};
 
 export function view(app) {
   const { state } = app;
   const { study, watch } = state;
   const title = head(
     "Watch",
-    "Images flash by, the classifier learns from your responses, and the ones it is unsure of come next.",
+    LEADS[study.use],
     ...actions(app),
   );
   const last = study.rounds.at(-1);
   const sure = watch?.sure ?? (last ? 1 - last.unsure : null);
-  const most = watch?.max_looks ?? study.max_looks;
+  const most = study.use === "train" ? study.max_looks : null; // the others end by themselves
   return [
     title,
     lacking(app),
@@ -26,15 +32,17 @@ export function view(app) {
       { "aria-label": "So far" },
       cell(most ? `Looks, of ${number(most)} at most` : "Looks", number(watch?.looks ?? study.looks)),
       cell("Images an hour", number(watch?.images_per_hour)),
-      cell("Sure so far", percent(sure)),
+      cell(study.use === "train" ? "Sure so far" : "Settled so far", percent(sure)),
       cell("Round", number(watch?.round ?? study.rounds.length)),
     ),
     state.progress === null ? null : working(state),
-    watch === null ? null : session(watch),
+    watch === null ? null : session(study, watch),
     last?.converged
       ? note(
           "good",
-          "The classifier is sure of nearly all images. See the results; going on is possible, but teaches little.",
+          study.use === "train"
+            ? "The classifier is sure of nearly all images. See the results; going on is possible, but teaches little."
+            : "Nothing is left to look at. See the results.",
         )
       : null,
     h("div.charts", {}, ...charts(study)),
@@ -65,7 +73,8 @@ function actions(app) {
   ];
 }
 
-function obstacle({ person, calibration, mode, headset }) {
+function obstacle({ study, person, calibration, mode, headset }) {
+  if (study.observer !== "live") return [notLive(study), "#results", "See the results"];
   if (person === null) return ["Nobody has sat down yet.", "#calibrate", "Sit down"];
   if (mode !== "keyboard" && headset === null) return ["No headset is connected.", "#headset", "Connect a headset"];
   if (calibration === null) return [`${person.name} has not calibrated yet.`, "#calibrate", "Calibrate"];
@@ -87,10 +96,11 @@ function lacking(app) {
   return lacks && h("div.row", {}, note("warn", lacks[0]), h("a.button", { href: lacks[1] }, lacks[2]));
 }
 
-function session(watch) {
+function session(study, watch) {
   const late = watch.late_share > 0.01;
   return facts([
-    ["Block", watch.blocks ? `${watch.block} of ${watch.blocks}` : number(watch.block)],
+    study.targets.length > 1 && watch.target ? ["Looked for", h("em", {}, watch.target)] : null,
+    ["Block", number(watch.block)],
     ["This session", duration(60 * watch.minutes)],
     ["Shown late", h("span", { class: late ? "warn-text" : "" }, `${(100 * watch.late_share).toFixed(1)} %`)],
     ["Responses left out", percent(watch.rejected_share)],
@@ -100,10 +110,16 @@ function session(watch) {
 function charts({ rounds }) {
   if (rounds.length === 0) return [h("p.muted", {}, "Curves appear here after the first round.")];
   const sure = rounds.map(({ looks, unsure }) => ({ looks, share: unsure }));
-  const auc = rounds.map((round) => ({ looks: round.looks, auc: round.auc, low: round.auc_low, high: round.auc_high }));
+  const auc = rounds
+    .filter((round) => round.auc_low !== null)
+    .map((round) => ({ looks: round.looks, auc: round.auc, low: round.auc_low, high: round.auc_high }));
+  const accuracy = rounds
+    .filter((round) => round.accuracy !== null)
+    .map(({ looks, accuracy: share, accuracy_low: low, accuracy_high: high }) => ({ looks, accuracy: share, low, high }));
   const card = (title, figure) => h("section.card", {}, h("h2", {}, title), figure);
   return [
-    auc.some((row) => row.auc !== null) ? card("How well it classifies", aucChart("auc", auc)) : null,
+    auc.length > 0 ? card("How well it classifies", aucChart("auc", auc)) : null,
+    accuracy.length > 0 ? card("How well it classifies", accuracyChart("accuracy", accuracy)) : null,
     card("How sure it is", sureChart("sure", sure)),
   ].filter(Boolean);
 }

@@ -1,0 +1,134 @@
+"""Query of several classes: which images to show next, and which class to look for among them.
+
+A block looks for one class. A *class query* is one function ``(belief, k, n, rng, threshold) -> Offer``: what looks at
+the best images promise to somebody who looks for class k, and which images these are. `ask` takes the class that
+promises most.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import softmax
+
+from brainloop._types import FloatArray, IntArray
+from brainloop.classifier.query import CANDIDATES, TOLD, Belief, confidence, most_telling
+from brainloop.errors import SettingsError
+
+__all__ = ["CLASS_QUERIES", "ClassQuery", "Offer", "ask"]
+
+WEIGHED = 10
+"""Times as many images as are asked for are weighed one against the other: those that promise most each alone."""
+
+
+class Offer(NamedTuple):
+    """What looks for one class promise together, in the query's own unit, and what chooses them, most telling first."""
+
+    promise: float
+    images: Callable[[], IntArray]
+
+
+ClassQuery = Callable[[Belief, int, int, np.random.Generator, float | None], Offer]
+
+
+def ask(
+    query: str, belief: Belief, n: int, rng: np.random.Generator, threshold: float | None = None
+) -> tuple[IntArray, int]:
+    """Choose images and the class to look for among them.
+
+    Parameters
+    ----------
+    query : str
+        In `CLASS_QUERIES`.
+    belief : Belief
+        What is known, of K classes.
+    n : int
+        How many images at most.
+    rng : numpy.random.Generator
+        Of random choices.
+    threshold : float or None
+        Only images with a confidence below it are asked about; with None, any.
+
+    Returns
+    -------
+    images : array of int, shape (at most n,)
+        The most telling first.
+    k : int
+        The class.
+    """
+    offers = [CLASS_QUERIES[query](belief, k, n, rng, threshold) for k in range(belief.evidence.shape[1])]
+    k = int(np.argmax([offer.promise for offer in offers]))
+    return offers[k].images(), k
+
+
+def least_confident(belief: Belief, k: int, n: int, rng: np.random.Generator, threshold: float | None = None) -> Offer:
+    """Choose the images of which the classifier is least sure whether they are of class k: ``p_k (1 - p_k)``."""
+    return _least(belief.log_odds, k, n, rng, threshold)
+
+
+def least_certain(belief: Belief, k: int, n: int, rng: np.random.Generator, threshold: float | None = None) -> Offer:
+    """Choose those of which classifier and person together are least sure of class k."""
+    return _least(belief.posterior, k, n, rng, threshold)
+
+
+def variance_reduction(
+    belief: Belief, k: int, n: int, rng: np.random.Generator, threshold: float | None = None
+) -> Offer:
+    """Choose the images where the answer "is it of class k?" should make the classifier surest of the whole pool.
+
+    As `brainloop.classifier.query.variance_reduction`, of which this is the case of K classes: the answer is about the
+    log-odds ``z_k - logsumexp of the other z``, whose derivative by the logits is 1 for class k and minus the share of
+    each other class among the others; the pool's variance is weighted with ``diag(p) - p p'``.
+    """
+    covariance = belief.head.covariance
+    if covariance is None:
+        raise SettingsError("this query needs a head with a posterior: regularisation 'laplace'; another one came")
+    q, p = softmax(belief.posterior, axis=1), softmax(belief.log_odds, axis=1)
+    told = TOLD * q[:, k] * (1 - q[:, k])
+    if threshold is not None:
+        told[confidence(belief.posterior) >= threshold] = 0
+    likely = np.lexsort((rng.random(told.size), -told))[:CANDIDATES]
+    likely = likely[told[likely] > 0]
+    others = p[likely].copy()
+    others[:, k] = 0
+    towards = -others / np.maximum(others.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    towards[:, k] = 1
+    design = np.column_stack([belief.features[likely], np.ones(likely.size)]).astype(np.float64)
+    gradients = (towards[:, :, None] * design[:, None, :]).reshape(likely.size, -1)
+    pool, told = belief.information, told[likely]
+    spread = gradients @ covariance
+    variance, reach = (spread * gradients).sum(axis=1), ((spread @ pool) * spread).sum(axis=1)
+    promise = told * reach / (1 + told * variance)
+    best = np.argsort(-promise, kind="stable")[: WEIGHED * n]
+
+    def images() -> IntArray:
+        chosen = most_telling(gradients[best], told[best], reach[best], variance[best], covariance, pool, n)
+        return np.asarray(likely[best[chosen]])
+
+    return Offer(float(promise[best[:n]].sum()), images)
+
+
+def random_images(belief: Belief, k: int, n: int, rng: np.random.Generator, _threshold: float | None = None) -> Offer:
+    """Choose images at random, those that nobody asked about class k first; each class promises the same by and by."""
+    order = rng.permutation(len(belief.evidence))
+    asked = belief.evidence[order, k] != 0
+    return Offer(-float(asked.mean()), lambda: order[np.argsort(asked, kind="stable")][:n])
+
+
+CLASS_QUERIES: dict[str, ClassQuery] = {
+    "least_confident": least_confident,
+    "least_certain": least_certain,
+    "variance_reduction": variance_reduction,
+    "random": random_images,
+}
+"""Every class query, by the name that a system uses for its query."""
+
+
+def _least(logits: FloatArray, k: int, n: int, rng: np.random.Generator, threshold: float | None) -> Offer:
+    p = softmax(logits, axis=1)[:, k]
+    doubt = p * (1 - p)
+    if threshold is not None:
+        doubt[confidence(logits) >= threshold] = 0
+    order = np.lexsort((rng.random(doubt.size), -doubt))[:n]
+    order = order[doubt[order] > 0]
+    return Offer(float(doubt[order].sum()), lambda: order)
