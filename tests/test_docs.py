@@ -200,11 +200,12 @@ def test_the_demos_output_in_the_readme_is_what_the_demo_prints(tmp_path, reques
 
 
 def test_the_tutorials_tables_have_the_columns_of_the_program():
-    from brainloop.cli import _HEAD
+    from brainloop.cli import _head
+    from brainloop.settings import Settings
 
     heads = [line for block in blocks("docs/tutorial.md", "console") for line in block.splitlines() if "looks" in line]
     assert len(heads) > 2
-    assert set(heads) == {_HEAD}
+    assert set(heads) == {_head(Settings("photos", "rose"))}
 
 
 @pytest.mark.parametrize("page", PAGES)

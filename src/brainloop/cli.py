@@ -23,6 +23,7 @@ from brainloop.errors import BrainloopError
 from brainloop.terminal import bar, err, out
 
 if TYPE_CHECKING:
+    from brainloop.settings import Settings
     from brainloop.store import Round
     from brainloop.study import Study
 
@@ -193,7 +194,7 @@ def status(folder: StudyFolder) -> None:
         f"{answered} presentations answered, {answered - (rounds[-1].looks if rounds else 0)} of them in the open round"
     )
     if rounds:
-        out.print(_head(study))
+        out.print(_head(study.settings))
     for done in rounds:
         out.print(_row(done))
     _list_skipped(study.store.skipped())
@@ -257,7 +258,7 @@ def _run(study: "Study") -> None:
     for about in observer.facts["recordings"]:
         err.print(_who(about))
     done = study.store.rounds()
-    out.print(_head(study))
+    out.print(_head(study.settings))
     for earlier in done:
         out.print(_row(earlier))
     bars: list[Progress] = []
@@ -288,9 +289,9 @@ def _report(study: "Study", path: Path | None = None) -> None:
     out.print(f"Report: {written}")
 
 
-def _head(study: "Study") -> str:
-    what = "accuracy, never shown" if study.settings.classes else "AUC, never shown"
-    if study.settings.use != "train":
+def _head(settings: "Settings") -> str:
+    what = "accuracy, never shown" if settings.classes else "AUC, never shown"
+    if settings.use != "train":
         what = "AUC of classifier and looks"
     return f"round  looks  images  viewing   machine  unsure  {what} [95 %]"
 

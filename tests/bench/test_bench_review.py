@@ -74,5 +74,5 @@ def test_a_perfect_sorting_scores_one():
 
 
 def test_a_folder_with_too_few_images_is_refused(photographs, recordings, tmp_path):
-    with pytest.raises(SettingsError, match="20 images or more"):
+    with pytest.raises(SettingsError, match="two class folders or more"):
         bench_review(photographs / "rose", [recordings], review_settings("builtin"), [0], tmp_path)

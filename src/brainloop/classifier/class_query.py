@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import softmax
 
+from brainloop._blas import one_thread
 from brainloop._types import FloatArray, IntArray
 from brainloop.classifier.query import CANDIDATES, TOLD, Belief, confidence, most_telling
 from brainloop.errors import SettingsError
@@ -56,9 +57,10 @@ def ask(
     k : int
         The class.
     """
-    offers = [CLASS_QUERIES[query](belief, k, n, rng, threshold) for k in range(belief.evidence.shape[1])]
-    k = int(np.argmax([offer.promise for offer in offers]))
-    return offers[k].images(), k
+    with one_thread():  # one result, however many cores there are
+        offers = [CLASS_QUERIES[query](belief, k, n, rng, threshold) for k in range(belief.evidence.shape[1])]
+        k = int(np.argmax([offer.promise for offer in offers]))
+        return offers[k].images(), k
 
 
 def least_confident(belief: Belief, k: int, n: int, rng: np.random.Generator, threshold: float | None = None) -> Offer:

@@ -59,7 +59,8 @@ class Projection:
     def __call__(self, embeddings: FloatArray) -> FloatArray:
         """Project embeddings, (n, width) -> (n, n_components), in the embeddings' own precision."""
         # Centred after the product: before it, the whole pool would be copied.
-        features = embeddings @ self.components.astype(embeddings.dtype)
+        with one_thread():  # one result, however many cores there are
+            features = embeddings @ self.components.astype(embeddings.dtype)
         features -= (self.mean @ self.components).astype(embeddings.dtype)
         return np.asarray(features)
 
@@ -156,9 +157,10 @@ class Nystroem:
         landmarks = self.landmarks.astype(embeddings.dtype)
         components = self.components.astype(embeddings.dtype)
         features = np.empty((len(embeddings), self.n_components), dtype=embeddings.dtype)
-        for start in range(0, len(embeddings), CHUNK):
-            rows = slice(start, start + CHUNK)
-            features[rows] = _kernel(embeddings[rows], landmarks, self.sharpness) @ components
+        with one_thread():
+            for start in range(0, len(embeddings), CHUNK):
+                rows = slice(start, start + CHUNK)
+                features[rows] = _kernel(embeddings[rows], landmarks, self.sharpness) @ components
         features -= self.offset.astype(embeddings.dtype)
         return features
 

@@ -37,6 +37,7 @@ MOST_BYTES = 2**31 - 2**27
 """Of a backbone: a protobuf message, as an ONNX file is, holds less than 2 GiB, and the rest is some tens of MB."""
 
 PREDICT = '''"""python predict.py IMAGE ...: what the model says of each; needs onnxruntime, and Pillow to read it."""
+
 import json, sys
 from pathlib import Path
 import numpy, onnxruntime
