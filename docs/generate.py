@@ -1,7 +1,8 @@
 """Write what the pages repeat: the commands' help, the table of figures, and on request the demo's output and picture.
 
 python docs/generate.py                     docs/commands.md and the README's table, from Typer and docs/figures/*.json
-python docs/generate.py --demo              also runs the demo and puts its output and its AUC curve into the README
+python docs/generate.py --demo              also runs the demo and puts its output and its AUC curve into the README,
+                                            and the drive's output into docs/driving.md
 python docs/generate.py --picture STUDY     draws the AUC curve of another study instead
 python docs/generate.py --talk NAME=FOLDER  keeps the figures that `brainloop bench talk --out FOLDER` wrote;
                                             of NAME talk-ten the page too, of NAME talk the headline
@@ -51,7 +52,8 @@ def commands_page() -> str:
     pages = ["\n".join(head)]
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
-            pages.append(f"## {name}\n\n{_text(command.help)}")
+            alone = command.invoke_without_command  # a command of its own, too
+            pages.append(_section(name, command, "##") if alone else f"## {name}\n\n{_text(command.help)}")
             pages += [_section(f"{name} {sub}", inner, "###") for sub, inner in command.commands.items()]
         else:
             pages.append(_section(name, command, "##"))
@@ -311,6 +313,26 @@ def _use_rows(found: dict[str, Any]) -> list[str]:
             f"{_auc(ours['precision'])}, {_auc(ours['recall'])}, {ours['images_per_hour']:,.0f}; "
             f"{_auc(at['model']['f1'])} | | `brainloop bench review` |"
         )
+    if drive := found.get("drive"):
+        agents, seen = drive["agents"], drive["detection"]
+        rate = {name: f"{one['collision_rate']:.1%}" for name, one in agents.items()}
+        rows.append(
+            f"| drives that end in a collision, on roads never seen ({len(drive['seeds'])} seeds): reward alone, with "
+            "a simulated brain, with a reward model in its place, with feedback at random | "
+            f"{rate['plain']}, {rate['brain']}, {rate['reward_model']}, {rate['random_feedback']} | half; .9 of that "
+            "gain; none | `brainloop bench drive` |"
+        )
+        rows.append(
+            "| progress of the same, as a share of what the limit allows | "
+            f"{agents['plain']['progress']:.0%}, {agents['brain']['progress']:.0%}, "
+            f"{agents['reward_model']['progress']:.0%}, {agents['random_feedback']['progress']:.0%} | .9 of the first "
+            "| the same |"
+        )
+        rows.append(
+            "| hazards in running simulated EEG, no trigger: AUC; hits at two false alarms a minute, and by chance; "
+            f"median latency | {_auc(seen['auc'])}; {_auc(seen['hits'])}, {_auc(seen['chance_hits'])}; "
+            f"{seen['latency_s']:.2f} s | .85; .30; 1.0 s | the same |"
+        )
     return rows
 
 
@@ -553,8 +575,14 @@ USES = {
     "classes": "accuracy over looks of every way to learn, and the confusion matrix after the last look",
     "fusion": "AUC of both together over that of the better one, and the cell at the top",
     "review": "precision and recall over images an hour, and F1 over the rate of targets",
+    "drive": "collisions and progress over steps of training, with and without the brain; hits over false alarms",
 }
 """Uses whose page has a table and a picture of its bench: what the picture shows."""
+
+
+def use_path(name: str) -> Path:
+    """Give where the page of a use is."""
+    return ROOT / "docs" / f"{'driving' if name == 'drive' else name}.md"
 
 
 def keep_use(name: str, path: Path) -> None:
@@ -567,8 +595,8 @@ def keep_use(name: str, path: Path) -> None:
 
 
 def use_page(name: str) -> str:
-    """Give docs/NAME.md, of a use, with the tables as they should be."""
-    page, path = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8"), FIGURES / f"{name}.json"
+    """Give the page of a use, with the tables as they should be."""
+    page, path = use_path(name).read_text(encoding="utf-8"), FIGURES / f"{name}.json"
     if not path.exists():
         return page
     figures = json.loads(path.read_text(encoding="utf-8"))
@@ -577,14 +605,27 @@ def use_page(name: str) -> str:
     return between(page, name, f"{command}\n\n![{USES[name]}](_static/uses/{name}.png)\n\n{tables}")
 
 
-def run_demo(folder: Path) -> str:
-    """Run the demo in a folder, with or without real recordings as the environment has it, and give its output."""
+def run_demo(folder: Path, *words: str) -> str:
+    """Run the demo, or another command, in a folder, with or without real recordings as the environment has it.
+
+    Returns
+    -------
+    str
+        Its output.
+    """
     from brainloop.cli import app
 
     output = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(output):
-        app(["demo"], standalone_mode=False)
+        app(list(words) or ["demo"], standalone_mode=False)
     return output.getvalue()
+
+
+def driving_page() -> str:
+    """Give docs/driving.md with what `brainloop drive --demo` prints where there is no screen."""
+    output = run_demo(ROOT, "drive", "--demo", "--headless")
+    shown = f"```console\n$ brainloop drive --demo\n{output.rstrip()}\n```"
+    return between(use_path("drive").read_text(encoding="utf-8"), "drive-demo", shown)
 
 
 def draw(study: Path) -> None:
@@ -631,7 +672,7 @@ def main() -> None:
         keep_decoder(given.decoder)
     DECODER.write_text(decoder_page(), encoding="utf-8")
     for name in USES:
-        (ROOT / "docs" / f"{name}.md").write_text(use_page(name), encoding="utf-8")
+        use_path(name).write_text(use_page(name), encoding="utf-8")
     COMMANDS.write_text(commands_page(), encoding="utf-8")
     README.write_text(readme(), encoding="utf-8")
     if given.demo:
@@ -641,6 +682,7 @@ def main() -> None:
                 draw(Path(folder) / "demo" / "study-001")
         shown = f"```console\n$ brainloop demo\n{output.rstrip()}\n```"
         README.write_text(between(README.read_text(encoding="utf-8"), "demo", shown), encoding="utf-8")
+        use_path("drive").write_text(driving_page(), encoding="utf-8")
     if given.picture is not None:
         draw(given.picture)
 

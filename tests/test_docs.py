@@ -52,7 +52,10 @@ def parse(words):
     context, command, name = None, COMMAND_LINE, "brainloop"
     while hasattr(command, "commands"):
         context = command.make_context(name, list(words), parent=context)
-        name, command, words = command.resolve_command(context, list(words))
+        left = [*context._protected_args, *context.args]
+        if not left and command.invoke_without_command:
+            return context.params
+        name, command, words = command.resolve_command(context, left)
     return command.make_context(name, list(words), parent=context).params
 
 
@@ -137,6 +140,28 @@ def test_the_decoders_example_in_the_readme_runs(photographs_and_recording, caps
     assert 0.6 < float(cross_validated) < 1
     assert float(held_out.split()[0]) == pytest.approx(float(cross_validated), abs=0.05)
     assert len(re.findall(r"-?\d+\.\d*", evidence)) == 3
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_examples_of_the_driving_page_run(number, capsys):
+    examples = blocks("docs/driving.md", "python")
+    assert len(examples) == 2
+    exec(examples[number], {})
+    if number == 0:
+        assert re.match(r"(True|False) \d+\.\d+", capsys.readouterr().out)
+
+
+def test_the_drive_of_the_driving_page_is_what_the_demo_prints(tmp_path):
+    (shown,) = [block for block in blocks("docs/driving.md", "console") if "drive --demo" in block]
+    shown = shown.splitlines()[1:]
+    printed = generate.run_demo(tmp_path, "drive", "--demo", "--headless").splitlines()
+    # What the road does is the same everywhere; when the EEG crosses a threshold may differ with the processor.
+    for begins in ("careless drives", "driver", "The person is synthetic"):
+        assert [line for line in printed if line.startswith(begins)] == [
+            line for line in shown if line.startswith(begins)
+        ]
+    assert [line for line in printed if "hazard begins" in line] == [line for line in shown if "hazard begins" in line]
+    assert any("detected, " in line for line in printed)
 
 
 PSYCHOPY = """

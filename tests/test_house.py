@@ -21,11 +21,12 @@ FLOORS = [
     {"uses"},
     {"loop", "prediction", "calibration", "people", "exports"},
     {"rehearsal"},
+    {"driving"},
     {"report"},
     {"studio"},
     {"bench"},
-    {"cli", "cli_audit", "cli_bench", "cli_bench_uses", "cli_decoder", "cli_export", "cli_fuse", "cli_headset"}
-    | {"cli_people", "cli_review", "cli_studio", "cli_timing", "terminal", "__main__"},
+    {"cli", "cli_audit", "cli_bench", "cli_bench_uses", "cli_decoder", "cli_drive", "cli_export", "cli_fuse"}
+    | {"cli_headset", "cli_people", "cli_review", "cli_studio", "cli_timing", "terminal", "__main__"},
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

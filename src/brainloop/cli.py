@@ -12,6 +12,7 @@ from brainloop._types import Progress
 from brainloop.cli_audit import add_commands as add_audit_commands
 from brainloop.cli_bench import bench
 from brainloop.cli_decoder import add_commands as add_decoder_commands
+from brainloop.cli_drive import drive
 from brainloop.cli_export import add_commands as add_export_commands
 from brainloop.cli_fuse import add_commands as add_fuse_commands
 from brainloop.cli_headset import headset
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(headset, name="headset")
 app.add_typer(people, name="people")
+app.add_typer(drive, name="drive")
 app.add_typer(bench, name="bench")
 
 

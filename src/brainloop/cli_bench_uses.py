@@ -1,4 +1,4 @@
-"""The benches of the uses: several classes, bad annotations, brain and vision together, review."""
+"""The benches of the uses: several classes, bad annotations, brain and vision together, review, driving."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -21,14 +21,16 @@ More = Annotated[
     typer.Argument(metavar="[PATH]...", help="More recordings, after the first.", hidden=True, show_default=False),
 ]
 Backbone = Annotated[str, typer.Option(help="As in `new`.")]
-Seeds = Annotated[int, typer.Option(min=1, help="How many; each is a split of the images and a deal of responses.")]
+Seeds = Annotated[int, typer.Option(min=1, help="How many; each is a draw of all that is random.")]
 FirstSeed = Annotated[int, typer.Option(min=0, help="The first of them.")]
 Json = Annotated[Path, typer.Option("--json", help="Where the figures go; their tables are printed.")]
 
 
 def add_benches(bench: typer.Typer) -> None:
     """Add the commands of this module to the bench."""
-    for name, command in (("classes", classes), ("audit", audit), ("fusion", fusion), ("review", review)):
+    for name, command in (
+        ("classes", classes), ("audit", audit), ("fusion", fusion), ("review", review), ("drive", drive),
+    ):  # fmt: skip
         bench.command(name)(command)
 
 
@@ -117,6 +119,16 @@ def review(
     paths, chosen = [*recordings, *(more or [])], range(first_seed, first_seed + seeds)
     with TemporaryDirectory() as cache, bar("streams") as progress:
         figures = bench_review(images, paths, review_settings(backbone), chosen, Path(cache), progress=progress)
+    _keep(figures, json, tables)
+
+
+def drive(json: Json, seeds: Seeds = 5, first_seed: FirstSeed = 1000) -> None:
+    """Train drivers with and without a brain, and find hazards in running EEG; all people are simulated."""
+    from brainloop.bench.drive import bench_drive
+    from brainloop.bench.drive_markdown import tables
+
+    with bar("drives") as progress:
+        figures = bench_drive(range(first_seed, first_seed + seeds), progress=progress)
     _keep(figures, json, tables)
 
 

@@ -127,3 +127,31 @@ def test_a_marker_that_comes_late_leaves_the_rest_of_its_response():
 
 def test_a_whole_cap_can_be_worn():
     assert LiveWearer(SyntheticWearer(0, sfreq=512.0, channels=CAP)).render(1000).shape == (64, 1000)
+
+
+def test_a_hazard_evokes_a_later_and_broader_wave_than_an_image_and_no_flash():
+    still, watching, shown = (LiveWearer(SyntheticWearer(4)) for _ in range(3))
+    for second in range(2, 90, 4):
+        assert watching.notice(float(second))
+        shown.present(float(second), is_target=True)
+    none, hazard, image = (one.render(92 * 250) for one in (still, watching, shown))
+    onsets = 2 + 4.0 * np.arange(22)
+    places = np.round(onsets * 250).astype(int)[:, None] + np.arange(300)
+    waves = {name: (data - none)[CHANNEL["Pz"]][places].mean(axis=0) for name, data in (("h", hazard), ("i", image))}
+    times = np.arange(300) / 250
+    late = times > 0.25
+    centre = {name: np.average(times[late], weights=wave[late].clip(0)) for name, wave in waves.items()}
+    assert centre["h"] - centre["i"] == pytest.approx(0.1, abs=0.05)
+    assert (waves["h"] > waves["h"].max() / 2).sum() > (waves["i"] > waves["i"].max() / 2).sum()
+    # No P1 at 0.1 s, as images evoke it.
+    evoked = {n: (data - none)[CHANNEL["PO7"]][places].mean(axis=0) for n, data in (("h", hazard), ("i", image))}
+    early = np.abs(times - 0.1) < 0.02
+    assert np.abs(evoked["h"][early]).max() < 0.2 * np.abs(evoked["i"][early]).max()
+
+
+def test_it_misses_as_many_hazards_as_asked_and_images_are_as_if_there_were_none():
+    live, other = (LiveWearer(SyntheticWearer(4, misses=0.3)) for _ in range(2))
+    noticed = [live.notice(float(second)) for second in range(1000)]
+    assert np.mean(noticed) == pytest.approx(0.7, abs=0.05)
+    seen = [[one.present(2000.0 + n, is_target=True) for n in range(50)] for one in (live, other)]
+    assert seen[0] == seen[1]

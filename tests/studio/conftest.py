@@ -27,6 +27,7 @@ from brainloop.observers.presser import Presser
 from brainloop.studio.activity import Activity
 from brainloop.studio.page import PageScreen
 from brainloop.studio.server import listen, make_server
+from brainloop.studio.session import Session
 
 TOKEN = "the-key-of-this-test"
 
@@ -152,10 +153,9 @@ class Served:
         )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """A server for a module's tests."""
-    session = StandIn(tmp_path_factory.mktemp("study"))
+@contextmanager
+def serving(session):
+    """Serve a session."""
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         server = make_server(session, TOKEN, "127.0.0.1", port)
@@ -164,6 +164,22 @@ def served(tmp_path_factory):
         yield Served(session, port)
         server.should_exit = True
         thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A server for a module's tests."""
+    with serving(StandIn(tmp_path_factory.mktemp("study"))) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A server of a session that is none of ours but the studio's own, in an empty home folder."""
+    session = Session(tmp_path_factory.mktemp("home"))
+    with serving(session) as served:
+        yield served
+    session.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 from brainloop._types import FloatArray
 from brainloop.errors import SettingsError
 
-__all__ = ["file_positions", "interpolation", "template_positions"]
+__all__ = ["bare_name", "file_positions", "interpolation", "template_positions"]
 
 TEMPLATE = "standard_1005"
 """The 10-05 system on the Colin27 head: the montage that knows most names."""
@@ -51,9 +51,14 @@ def template_positions(names: Sequence[str], montage: str | None = None) -> Floa
     known = _montage(montage or TEMPLATE)
     places = []
     for name in names:
-        bare = re.sub(r"^eeg[ _]+|-(ref|le|avg?)$|\.+$", "", name.strip().casefold())
+        bare = bare_name(name)
         places.append(known.get(bare, known.get(OLD_NAMES.get(bare, ""), (np.nan,) * 3)))
     return np.array(places, dtype=float).reshape(len(names), 3)
+
+
+def bare_name(name: str) -> str:
+    """Give a channel's name in lower case, without what devices and files put around it: fp1 of `EEG Fp1-REF`."""
+    return re.sub(r"^eeg[ _]+|-(ref|le|avg?)$|\.+$", "", name.strip().casefold())
 
 
 def file_positions(info: Any) -> FloatArray:

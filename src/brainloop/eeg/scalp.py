@@ -46,6 +46,8 @@ class Scalp:
         Mixes independent noise so that neighbours share it; rows of unit length.
     alpha, eyes, visual, parietal : array of shape (n_channels,)
         Share of the occipital rhythm, the eyelids, the visual cortex of both sides, and the P300; 1 right above.
+    frontal : array of shape (n_channels, 2)
+        Share of the frontal rhythms of the left and of the right side, below F3 and F4.
     """
 
     neighbours: FloatArray
@@ -53,6 +55,7 @@ class Scalp:
     eyes: FloatArray
     visual: FloatArray
     parietal: FloatArray
+    frontal: FloatArray
 
 
 @cache
@@ -79,6 +82,7 @@ def scalp(channels: tuple[str, ...]) -> Scalp:
         eyes=np.maximum(_reach(where, (-0.31, 1.05), 0.4), _reach(where, (0.31, 1.05), 0.4)),
         visual=np.maximum(_reach(where, (-0.59, -0.81), 0.4), _reach(where, (0.59, -0.81), 0.4)),
         parietal=_reach(where, (0.0, -0.5), 0.6),
+        frontal=np.stack([_reach(where, (side * 0.4, 0.5), 0.35) for side in (-1, 1)], axis=1),
     )
 
 

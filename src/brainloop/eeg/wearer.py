@@ -6,6 +6,7 @@ import numpy as np
 from scipy import fft
 
 from brainloop._types import FloatArray
+from brainloop.eeg.mood import ALPHA_FALL, BETA_RISE, FRONTAL, SIDE, Mood
 from brainloop.eeg.scalp import scalp
 from brainloop.eeg.synthetic import (
     BLINKS_A_MINUTE,
@@ -28,6 +29,19 @@ SEGMENT = 4.0
 channels at 512 Hz)."""
 
 EYES, VISUAL, PARIETAL = range(3)
+
+HAZARD_DELAY, HAZARD_SD, HAZARD_WIDTH = 0.1, 0.08, 0.1
+"""How the P300 to a hazard differs from that to an image that flashes: it peaks this much later, its peak varies with
+this standard deviation, and the wave has this one, s (to an image, .04 and .075). A hazard has no instant: somebody
+walks, and is then on a collision course; whoever watches must understand it first. Haufe et al. (2011), "EEG potentials
+predict upcoming emergency brakings during simulated driving", J. Neural Eng. 8 056001, found sensory registration,
+evaluation and motor preparation one upon the other in the second after a sudden braking ahead. The values are ours."""
+
+HAZARD_GAIN = 1.5
+"""Its amplitude, of that of the P300 to a target among images at 5 Hz. P300s grow with the time since the last, seconds
+here (Gonsalvez and Polich 2002, "P300 amplitude is determined by target-to-target interval", Psychophysiology 39).
+By how much is an assumption, and much hangs on it: the five people of `bench drive` have an AUC of .90 in running
+detection, and .78 with 1."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +67,19 @@ class LiveWearer:
         Who it is.
     start : float
         Time of the first sample, s, on any clock.
+    mood : Mood, optional
+        What its rhythms follow, asked once every `SEGMENT`, for the middle of it. Where one is given there are frontal
+        alpha rhythms too, one on each side; left out, the rhythms are those of `SyntheticWearer`, always.
     """
 
-    def __init__(self, wearer: SyntheticWearer, start: float = 0.0) -> None:
+    def __init__(self, wearer: SyntheticWearer, start: float = 0.0, mood: Mood | None = None) -> None:
         self.wearer = wearer
+        self._mood = mood
         self._start, self._n = start, 0
         self._head = scalp(wearer.channels)
         self._sources = np.stack([self._head.eyes, self._head.visual, self._head.parietal], axis=1)
         self._mind = np.random.default_rng([4, wearer.seed])
+        self._watchful = np.random.default_rng([12, wearer.seed])
         self._attention = Attention()
         self._waves: list[_Wave] = []
         n = len(wearer.channels)
@@ -106,6 +125,28 @@ class LiveWearer:
             self._waves.append(_Wave(PARIETAL, height, onset + latency, 0.075))
         return gain > 0
 
+    def notice(self, onset: float) -> bool:
+        """Meet a hazard in a scene that moves, which flashes nothing: a P300 alone, later and broader than to an image.
+
+        Parameters
+        ----------
+        onset : float
+            When it begins, s; what of the response lies before `until` is lost.
+
+        Returns
+        -------
+        bool
+            Whether it was noticed: `misses` are not.
+        """
+        mind = self._watchful
+        lapse, late, strength = mind.random(), mind.normal(0, HAZARD_SD), mind.normal(1, STRENGTH_SD)
+        noticed = bool(lapse >= self.wearer.misses)
+        if noticed:
+            height = HAZARD_GAIN * self.wearer.p300 * max(0.0, strength)
+            centre = onset + self.wearer.latency + HAZARD_DELAY + late
+            self._waves.append(_Wave(PARIETAL, height, centre, HAZARD_WIDTH))
+        return noticed
+
     def render(self, n: int) -> FloatArray:
         """Give the next `n` samples, shape (n_channels, n), V."""
         while self._ready.shape[1] < n:
@@ -149,6 +190,18 @@ class LiveWearer:
         n = round(SEGMENT * self.wearer.sfreq) + round(FADE * self.wearer.sfreq)
         rng = np.random.default_rng([6, self.wearer.seed, segment])
         frequencies = fft.rfftfreq(n, 1 / self.wearer.sfreq)
-        pink = shaped_noise(rng, len(self.wearer.channels), n, np.maximum(frequencies, 0.5) ** -0.75)
-        alpha = shaped_noise(rng, 1, n, np.exp(-((frequencies - 10.0) ** 2) / (2 * 0.5**2)))
-        return np.asarray(6 * UV * self._head.neighbours @ pink + 4 * UV * self._head.alpha[:, None] * alpha)
+        pink_spectrum = np.maximum(frequencies, 0.5) ** -0.75
+        alpha_spectrum = np.exp(-((frequencies - 10.0) ** 2) / (2 * 0.5**2))
+        attention, valence = (0.0, 0.0)
+        if self._mood is not None:
+            attention, valence = self._mood(self._start + (segment + 0.5) * SEGMENT)
+            beta = (frequencies >= 13) & (frequencies < 30)
+            pink_spectrum *= np.where(beta, np.exp(BETA_RISE * attention / 2), 1.0)
+        pink = shaped_noise(rng, len(self.wearer.channels), n, pink_spectrum)
+        alpha = np.exp(-ALPHA_FALL * attention / 2) * shaped_noise(rng, 1, n, alpha_spectrum)
+        rhythms = 6 * UV * self._head.neighbours @ pink + 4 * UV * self._head.alpha[:, None] * alpha
+        if self._mood is not None:
+            sides = shaped_noise(np.random.default_rng([9, self.wearer.seed, segment]), 2, n, alpha_spectrum)
+            heights = FRONTAL * np.exp(SIDE * valence / 2 * np.array([-1.0, 1.0]))
+            rhythms += self._head.frontal @ (heights[:, None] * sides)
+        return np.asarray(rhythms)

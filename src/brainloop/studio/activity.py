@@ -18,7 +18,7 @@ class Activity:
 
     Attributes
     ----------
-    name : {"idle", "preparing", "calibrating", "training", "watching", "stopping"}
+    name : {"idle", "preparing", "calibrating", "training", "watching", "driving", "stopping"}
         What it is.
     progress, notice : dict or None
         How far it has come (`what`, `done`, `total`), and what was said last (`level`, `text`, its number `n`).
@@ -40,6 +40,12 @@ class Activity:
         with self._news:
             self._version += 1
             self._news.notify_all()
+
+    @property
+    def version(self) -> int:
+        """Number of the state by now."""
+        with self._news:
+            return self._version
 
     def wait_change(self, version: int, timeout: float) -> int:
         """Wait until the state is another than `version`, or for `timeout` s; give the version it has."""

@@ -25,7 +25,7 @@ from brainloop.studio.creation import class_folders
 from brainloop.studio.images import SIZES, Images
 from brainloop.studio.security import Guard
 from brainloop.studio.session import Session
-from brainloop.studio.sockets import serve_events, serve_screen
+from brainloop.studio.sockets import serve_drive, serve_events, serve_screen
 
 __all__ = ["make_app"]
 
@@ -50,11 +50,18 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
         Its port.
     """
     images = Images()
-    page = Environment(loader=PackageLoader("brainloop.studio"), autoescape=True).get_template("index.html")
+    pages = Environment(loader=PackageLoader("brainloop.studio"), autoescape=True)
 
     async def index(_request: Request) -> Response:
-        text = await run_in_threadpool(lambda: page.render(state=session.state()))
+        text = await run_in_threadpool(lambda: pages.get_template("index.html").render(state=session.state()))
         return HTMLResponse(text, background=BackgroundTask(_warm_up))
+
+    async def drive(_request: Request) -> Response:
+        def render() -> str:
+            session.driving.look()
+            return pages.get_template("drive.html").render(state=session.state())
+
+        return HTMLResponse(await run_in_threadpool(render))
 
     async def image(request: Request) -> Response:
         kind = request.path_params["kind"]
@@ -121,6 +128,7 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
 
     routes = [
         Route("/", index),
+        Route("/drive", drive),
         Route("/api/state", state),
         Route("/api/gallery", gallery),
         Route("/api/findings", findings),
@@ -135,6 +143,7 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
         Mount("/static", StaticFiles(packages=[("brainloop.studio", "static"), ("plotly", "package_data")])),
         WebSocketRoute("/ws/events", lambda socket: serve_events(socket, session)),
         WebSocketRoute("/ws/screen", lambda socket: serve_screen(socket, session.stage.screen)),
+        WebSocketRoute("/ws/drive", lambda socket: serve_drive(socket, session.driving)),
     ]
     handlers = {BrainloopError: _refuse, HTTPException: _miss, OSError: _fail, Exception: _fail}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token, host, port)
@@ -159,6 +168,9 @@ COMMANDS: dict[str, Callable[[Session, Values], Any]] = {
     "watch/start": lambda s, _: s.start_watching(),
     "watch/stop": lambda s, _: s.stop(),
     "correct": lambda s, v: s.correct(_id(v.get("image"), "image"), _maybe(v, "target"), _verdict(v)),
+    "drive/start": lambda s, v: s.driving.start(v),
+    "drive/replay": lambda s, v: s.driving.replay(_text(v, "name")),
+    "drive/stop": lambda s, _: s.driving.stop(),
     "export": lambda s, v: _files(s.export(_texts(v, "what"), v.get("force") is True)),
 }
 """What the page may ask for; None as an answer stands for the state."""

@@ -16,7 +16,7 @@ from brainloop.presentation.clock import ClockOffset, estimate
 from brainloop.presentation.schedule import frames, lateness
 from brainloop.presentation.screen import Happened, Shown
 
-__all__ = ["PageScreen", "PageShowing"]
+__all__ = ["PageScreen", "PageShowing", "number_in"]
 
 Message = Mapping[str, Any]
 
@@ -86,7 +86,7 @@ class PageScreen:
             Its first message.
         """
         with self._news:
-            refresh_hz = _number(hello, "refresh_hz")
+            refresh_hz = number_in(hello, "refresh_hz")
             if self._send is not None:
                 if not hello.get("take_over"):
                     return False
@@ -279,10 +279,10 @@ class PageShowing:
                 self._pause(str(message["text"]))
             self._screen.tell({"type": "wait", "text": message["text"]})
         elif kind == "press" and self._clock is not None:
-            presses.append(self._clock.to_server(_number(message, "t")))
+            presses.append(self._clock.to_server(number_in(message, "t")))
         elif kind == "alive" and self._clock is not None:
             # The frame that is on has not been told of yet: it is, with the next.
-            self._until = self._clock.to_server(_number(message, "t")) - UNTOLD
+            self._until = self._clock.to_server(number_in(message, "t")) - UNTOLD
         elif message.get("block") != self._block.number:
             return  # of a block that is no longer shown
         elif kind == "loaded" and self._state == "loading":
@@ -314,16 +314,17 @@ class PageShowing:
         self.pauses.append(why)
 
     def _shown(self, message: Message, clock: ClockOffset) -> Shown:
-        planned = clock.to_server(_number(message, "planned"))
+        planned = clock.to_server(number_in(message, "planned"))
         if message["type"] == "missed":
             return Shown(self._next, planned, planned, planned, "missed")
-        drawn, following = _number(message, "draw"), _number(message, "next")
-        flaw = lateness(_number(message, "planned") / 1e3, drawn / 1e3, self._screen.refresh_hz or 60.0)
+        drawn, following = number_in(message, "draw"), number_in(message, "next")
+        flaw = lateness(number_in(message, "planned") / 1e3, drawn / 1e3, self._screen.refresh_hz or 60.0)
         onset = clock.to_server(drawn) + self._screen.latency
         return Shown(self._next, planned + self._screen.latency, onset, clock.to_server(following), flaw)
 
 
-def _number(message: Message, name: str) -> float:
+def number_in(message: Message, name: str) -> float:
+    """Give a number that a message of the page must hold; SettingsError if it does not."""
     value = message.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool) or not np.isfinite(value):
         raise SettingsError(f"expected a number as {name!r} of {message.get('type')!r} from the page, got {value!r}")

@@ -3,7 +3,7 @@
 import secrets
 from html import escape
 from http import HTTPStatus
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
@@ -30,6 +30,9 @@ HEADERS = {
     "referrer-policy": "no-referrer",
 }
 
+LINKED = ("/", "/drive")
+"""Pages that a link with the token may lead to."""
+
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>brainloop studio</title>
 <body style="font:16px/1.5 system-ui;background:#101418;color:#e8ecf0;margin:15vh auto;max-width:36em">
 <h1>{title}</h1><p>{text}</p></body></html>"""
@@ -51,8 +54,9 @@ class Guard:
     """ASGI middleware that lets nothing through without the token, for a foreign host or from a foreign origin.
 
     The link ``/?token=...`` puts the token into a cookie that no script reads and no other site sends along, and leads
-    on to ``/``, so that the token is in no address bar. The host is checked as a foreign name that is made to point to
-    this machine (DNS rebinding) would have the origin that it claims.
+    on to ``/``, so that the token is in no address bar; likewise that of another page, with what else it says. The host
+    is checked as a foreign name that is made to point to this machine (DNS rebinding) would have the origin that it
+    claims.
 
     Parameters
     ----------
@@ -107,10 +111,11 @@ class Guard:
         # A browser names no origin when a page reads from its own.
         if origin != f"http://{host}" and not (reads and origin is None):
             return _refuse(scope, HTTPStatus.FORBIDDEN, "Only the studio's own page may do this.")
-        if reads and scope["path"] == "/":
-            query = parse_qs(scope["query_string"].decode("latin-1"))
-            if self._is_token(query.get("token", [""])[0]):
-                answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        if reads and scope["path"] in LINKED:
+            query = parse_qsl(scope["query_string"].decode("latin-1"))
+            if self._is_token(dict(query).get("token", "")):
+                rest = urlencode([pair for pair in query if pair[0] != "token"])
+                answer = RedirectResponse(scope["path"] + (rest and f"?{rest}"), HTTPStatus.SEE_OTHER)
                 answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
                 return answer
         if self._is_token(cookie_parser(headers.get("cookie", "")).get(self._cookie, "")):

@@ -33,6 +33,7 @@ def serve(
     host: str,
     port: int,
     browse: bool,
+    page: str = "/",
     told: Callable[[str], None],
 ) -> None:
     """Serve the studio until Ctrl-C.
@@ -51,6 +52,8 @@ def serve(
         0 for any that is free.
     browse : bool
         Whether to open a browser.
+    page : str
+        That the link leads to: ``/``, or ``/drive`` with what to begin with, such as ``/drive?seed=1&start=1``.
     told : callable
         Called with lines for the terminal: the link, first of all.
 
@@ -65,7 +68,7 @@ def serve(
     with listen(host, port) as listener:
         session = Session(home, study, markers)
         port, token = listener.getsockname()[1], new_token()
-        link = f"http://{url_host(host)}:{port}/?token={token}"
+        link = f"http://{url_host(host)}:{port}{page}{'&' if '?' in page else '?'}token={token}"
         told(f"Studio: {link}")
         if host not in LOOPBACK:
             told(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from brainloop.errors import BrainloopError, SettingsError, StoppedError, StudyError
 from brainloop.studio.activity import Activity
 from brainloop.studio.creation import studies_in
+from brainloop.studio.driving import Driving
 from brainloop.studio.stage import Stage
 from brainloop.studio.state import state_of
 from brainloop.studio.watched import Watched
@@ -40,6 +41,8 @@ class Session:
         What is going on.
     stage : Stage
         Where somebody sits: screen and headset.
+    driving : Driving
+        The drive that somebody watches.
     opened : Opened or None
         The study that is open.
     studies : list of dict
@@ -58,6 +61,7 @@ class Session:
         self.home = home.resolve()
         self.activity = Activity()
         self.stage = Stage(self.home, self.activity, markers)
+        self.driving = Driving(self.home, self.activity, self.stage, self._person_folder)
         self.opened: Opened | None = None
         self.studies = studies_in(self.home)
         self.person: str | None = None
@@ -331,6 +335,7 @@ class Session:
     def close(self) -> None:
         """End what is going on, and let go of everything."""
         self.stage.stop("the studio was closed")
+        self.driving.stop()
         self.activity.end()
         self.stage.close()
         if self.opened is not None:
@@ -368,6 +373,10 @@ class Session:
             self.stage.monitor.quality if self.stage.monitor else (),
             accepted=bool(before and before["accepted"] and before["person"] == name),
         )
+
+    def _person_folder(self) -> Path | None:
+        opened, person = self.opened, self.person
+        return None if opened is None or person is None else opened.study.folder / "people" / person
 
     def _must_be_ready(self) -> "tuple[Opened, str]":
         self.activity.must_be_idle()

@@ -1,4 +1,4 @@
-"""The page's two sockets: events (state and traces, to it), screen (what is shown, and when)."""
+"""The page's sockets: events (state and traces, to it), screen (what is shown, and when), drive (a road, live)."""
 
 import asyncio
 import json
@@ -6,15 +6,19 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from brainloop._types import FloatArray
 from brainloop.eeg.lsl import local_clock
 from brainloop.errors import BrainloopError, SettingsError
-from brainloop.studio.page import PageScreen
+from brainloop.presentation.clock import ClockOffset, estimate
+from brainloop.studio.driving import Driving
+from brainloop.studio.page import PageScreen, number_in
 from brainloop.studio.session import Session
 
-__all__ = ["BUSY", "serve_events", "serve_screen"]
+__all__ = ["BUSY", "serve_drive", "serve_events", "serve_screen"]
 
 STATE_EVERY = 0.2
 """Between two states at least, s."""
@@ -120,6 +124,59 @@ async def serve_screen(socket: WebSocket, screen: PageScreen) -> None:
         screen.detach(send)
 
 
+async def serve_drive(socket: WebSocket, driving: Driving) -> None:
+    """Send a page the newest of a drive whenever it is ready for more: a text, then a picture.
+
+    A page that is slow, or hidden, asks less often; what it misses is never sent, and nothing waits in a queue.
+
+    Parameters
+    ----------
+    socket : WebSocket
+        To the page.
+    driving : Driving
+        What is on; told of key presses, and of when pictures were drawn.
+    """
+    ready = asyncio.Event()
+    clock: ClockOffset | None = None
+
+    async def listen() -> None:
+        nonlocal clock
+        while True:
+            text = await socket.receive_text()
+            now = local_clock()
+            message = _read(text)
+            kind = message.get("type")
+            if kind == "ping":
+                await socket.send_text(_text("pong", {"sent": message.get("sent"), "server": now}))
+            elif kind == "clock":
+                clock = estimate(_pings(message))
+            elif kind == "press":
+                # Until the clocks are compared, a press was when it came.
+                driving.press(clock.to_server(number_in(message, "t")) if clock else now)
+            elif kind == "ready":
+                if clock is not None and message.get("run") is not None:
+                    drawn = clock.to_server(number_in(message, "t"))
+                    driving.shown(int(number_in(message, "run")), number_in(message, "time"), drawn)
+                ready.set()
+
+    async def deliver() -> None:
+        version = run = known = 0
+        while True:
+            await ready.wait()
+            news = await run_in_threadpool(driving.broadcast.news, version, run, known, 0.2)
+            if news is None:
+                continue
+            ready.clear()
+            version, run = news.version, news.run
+            known = news.known
+            told = {"run": run, "time": news.time, "instants": news.instants, "summary": news.summary}
+            await socket.send_text(_text("news", told))
+            await socket.send_bytes(news.picture)
+
+    await socket.accept()
+    await _run(socket, listen(), deliver())
+
+
 class _EndError(Exception):
     """Ends a socket from our side."""
 
@@ -154,6 +211,13 @@ def _read(text: str) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise SettingsError(f"expected a JSON object from the page, got {type(message).__name__}")
     return message
+
+
+def _pings(message: dict[str, Any]) -> FloatArray:
+    try:
+        return np.asarray(message.get("pings"), dtype=float)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"expected pings of three numbers each from the page: {error}") from error
 
 
 def _text(kind: str, values: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ def state_of(session: "Session") -> dict[str, Any]:
     stage, opened, activity = session.stage, session.opened, session.activity
     screen = stage.screen
     return {
+        "n": activity.version,
         "version": __version__,
         "home": str(session.home),
         "consent_text": {"consent": CONSENT, "epilepsy": EPILEPSY},
@@ -37,6 +38,7 @@ def state_of(session: "Session") -> dict[str, Any]:
             "refresh_hz": screen.refresh_hz,
             "clock_error_ms": screen.clock and 500 * screen.clock.rtt,
         },
+        "drive": session.driving.state(),
         "notice": activity.notice,
     }
 

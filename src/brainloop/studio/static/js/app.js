@@ -26,6 +26,7 @@ class App {
   }
 
   take(state) {
+    if (state.n < this.state.n) return; // the answer to a command may come after what it set going is over
     this.state = state;
     const notice = state.notice;
     if (notice && notice.n > this.noticed) {

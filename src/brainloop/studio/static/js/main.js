@@ -71,6 +71,7 @@ function rail(state) {
     { "aria-label": "Pages" },
     h("div.brand", {}, logo(), h("span", {}, "brainloop")),
     h("ol", {}, ...steps),
+    h("a", { href: "/drive", title: "Drive", "aria-label": "Drive" }, lane(), h("span.name", {}, "Drive")),
     status(state),
   );
 }
@@ -79,6 +80,11 @@ function logo() {
   const wave = "M4 17h6l3-8 5 15 3-7h7";
   const line = { d: wave, fill: "none", stroke: "#2fbf94", "stroke-width": "2.6", "stroke-linecap": "round" };
   return h("svg", { viewBox: "0 0 32 32", "aria-hidden": "true" }, h("path", line));
+}
+
+function lane() {
+  const line = { d: "M8 3 3 19M14 3l5 16M11 4v3m0 3v3m0 3v3", fill: "none", stroke: "currentColor", "stroke-width": "2" };
+  return h("svg", { viewBox: "0 0 22 22", width: "22", "aria-hidden": "true" }, h("path", { ...line, "stroke-linecap": "round" }));
 }
 
 const STREAM = { streaming: "good", silent: "bad", failed: "bad", closed: "warn" };
