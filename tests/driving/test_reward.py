@@ -73,6 +73,16 @@ def test_evidence_is_added_where_it_becomes_known_and_names_the_steps_it_speaks_
     assert (20 - credit.first, 20 - credit.last) == (6, 10)
 
 
+def test_who_speaks_of_shorter_stretches_counts_for_less_each_time():
+    often = [Heard(time=2.0, begin=0.5 + 0.1 * k, end=0.6 + 0.1 * k, evidence=3.0) for k in range(5)]
+    once = [Heard(time=2.0, begin=0.5, end=1.0, evidence=3.0)]
+    by_both = [
+        sum(reward for reward, _ in rewards(BrainReward(PedestrianCrossing(), Scripted(script), weight=10.0), [1] * 25))
+        for script in (often, once)
+    ]
+    assert by_both[0] == pytest.approx(by_both[1])
+
+
 def test_no_step_of_an_earlier_episode_is_blamed():
     listener = Listener(Scripted([Heard(time=0.2, begin=-5.0, end=-4.0, evidence=1.0)]), 1.0, 0.1)
     listener.begin()

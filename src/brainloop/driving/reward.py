@@ -28,7 +28,8 @@ WEIGHT = 25.0
 (`road.COLLISION`)."""
 
 RESPONSE = 0.5
-"""The stretch that one response speaks of, s. Whoever judges every step judges for so much less each time."""
+"""The stretch that one response speaks of, s. Evidence of a shorter one counts for so much less: running EEG speaks ten
+times a second, of windows that overlap."""
 
 AFTER = 2.0
 """How long a watcher is waited for after the end of an episode, s: what they saw last is answered by then."""
@@ -116,7 +117,8 @@ class Listener:
             back = [round((time - instant) / self._step_s) for instant in (heard.begin, heard.end)]
             first = min(max(back[0] - 1, back[1], 0), self._steps - 1)
             last = min(max(back[1], 0), first)
-            found.append(Credit(self._weight * float(brain_term(heard.evidence)), first, last))
+            share = round((heard.end - heard.begin) / RESPONSE, 6)
+            found.append(Credit(self._weight * share * float(brain_term(heard.evidence)), first, last))
         return found
 
 

@@ -262,7 +262,7 @@ def train(
     seen : mapping of int to callable, optional
         What to call with the driver as it is after so many steps.
     progress : Progress
-        Called with (steps, steps in all).
+        Called with (steps, steps in all); with (looks, looks in all) while a reward model learns.
 
     Raises
     ------
@@ -277,7 +277,9 @@ def train(
         from brainloop.driving.reward_model import RewardModel, learn_hazards
         from brainloop.study import Study
 
-        model = learn_hazards(seed=seed).model if study is None else RewardModel.of(Study.open(study))
+        model = (
+            learn_hazards(seed=seed, progress=progress).model if study is None else RewardModel.of(Study.open(study))
+        )
     weight = REWARDS[reward] if weight is None else weight
     if not weight >= 0:
         raise SettingsError(f"expected a weight of 0 or more, got {weight}")
