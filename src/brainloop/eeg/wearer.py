@@ -40,7 +40,7 @@ evaluation and motor preparation one upon the other in the second after a sudden
 HAZARD_GAIN = 1.5
 """Its amplitude, of that of the P300 to a target among images at 5 Hz. P300s grow with the time since the last, seconds
 here (Gonsalvez and Polich 2002, "P300 amplitude is determined by target-to-target interval", Psychophysiology 39).
-By how much is an assumption, and much hangs on it: the five people of `bench drive` have an AUC of .90 in running
+By how much is an assumption, and much hangs on it: the five people of `bench drive` have an AUC of .89 in running
 detection, and .78 with 1."""
 
 
