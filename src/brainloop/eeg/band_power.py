@@ -1,7 +1,6 @@
 """Power of the EEG's rhythms in a second of signal, and the two indices that are made of it."""
 
 import numpy as np
-from scipy import fft
 
 from brainloop._types import FloatArray
 from brainloop.errors import SettingsError
@@ -45,6 +44,8 @@ def band_powers(segment: FloatArray, sfreq: float) -> FloatArray:
     Welch (1967), "The use of fast Fourier transform for the estimation of power spectra", IEEE Trans. Audio
     Electroacoust. 15.
     """
+    from scipy import fft  # late, as it takes a part of a second
+
     n = segment.shape[1]
     taper = _taper(n)
     frequencies = fft.rfftfreq(n, 1 / sfreq)
@@ -70,6 +71,8 @@ def swing(segment: FloatArray, sfreq: float) -> FloatArray:
     array of shape (n_channels,)
         V.
     """
+    from scipy import fft  # late, as it takes a part of a second
+
     n = segment.shape[1]
     below = fft.rfftfreq(n, 1 / sfreq) < HIGHEST
     return np.asarray(np.ptp(fft.irfft(_spectrum(segment, sfreq) * below, n, axis=1), axis=1))
@@ -114,6 +117,8 @@ def _taper(n: int) -> FloatArray:
 
 
 def _spectrum(segment: FloatArray, sfreq: float) -> FloatArray:
+    from scipy import fft  # late, as it takes a part of a second
+
     if not sfreq > 2 * HIGHEST:
         raise SettingsError(
             f"expected a sampling rate above {2 * HIGHEST:g} Hz for rhythms up to {HIGHEST:g} Hz, got {sfreq:g} Hz: "
