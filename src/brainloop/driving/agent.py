@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from brainloop._files import load_tensors, save_tensors
 from brainloop._types import FloatArray, IntArray
 from brainloop.driving.road import ACTIONS, LANE, LIMIT, N_OBSERVED, N_PEOPLE, OF_CAR, OF_PERSON, VIEW
-from brainloop.errors import SettingsError
+from brainloop.errors import SettingsError, StudyError
 
 __all__ = ["SCRIPTED", "Agent", "Driver", "load_driver"]
 
@@ -58,7 +58,7 @@ class Agent:
         """Read what `save` wrote; SettingsError if it is something else."""
         try:
             tensors, facts = load_tensors(path)
-        except Exception as error:
+        except StudyError as error:
             raise SettingsError(f"expected a driver that `brainloop drive train` made: {path}: {error}") from error
         weights = tuple(
             (tensors[f"weight{number}"], tensors[f"bias{number}"])

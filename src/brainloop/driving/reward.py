@@ -1,8 +1,7 @@
 """Reward from a brain: what a watcher, or a model of one, adds to what an environment pays."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, SupportsFloat
+from typing import Any, Protocol, SupportsFloat, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +34,7 @@ AFTER = 2.0
 """How long a watcher is waited for after the end of an episode, s: what they saw last is answered by then."""
 
 
+@runtime_checkable
 class FrameModel(Protocol):
     """What stands in for a watcher: a model that looks at frames, such as `RewardModel`."""
 
@@ -153,14 +153,13 @@ class BrainReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         if not weight >= 0:
             raise SettingsError(f"expected a weight of 0 or more, got {weight}")
-        self._model: Callable[[NDArray[np.uint8]], FloatArray] | None = getattr(brain, "evidence", None)
+        self._model = brain if isinstance(brain, FrameModel) else None
+        self._listener = None if isinstance(brain, FrameModel) else Listener(brain, weight, step_s)
         if self._model is not None and env.render_mode != "rgb_array":
             raise SettingsError(
                 "a reward model looks at frames: make the environment with render_mode='rgb_array', not "
                 f"{env.render_mode!r}"
             )
-        self._size: tuple[int, int] = getattr(brain, "size", (0, 0))
-        self._listener = None if self._model is not None else Listener(brain, weight, step_s)  # type: ignore[arg-type]
         self._weight, self._step_s, self._steps = weight, step_s, 0
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -174,22 +173,22 @@ class BrainReward(gymnasium.Wrapper[Any, Any, Any, Any]):
         """Take a step; see `gymnasium.Env.step`."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._steps += 1
-        if self._listener is None:
-            judged = [Credit(self._judge_frame(), 0, 0)]
-        else:
+        judged: list[Credit] = []
+        if self._model is not None:
+            judged = [Credit(self._judge_frame(self._model), 0, 0)]
+        elif self._listener is not None:
             time = self._steps * self._step_s
             self._listener.see(time, bool(info.get("hazard", False)))
             judged = self._listener.hear(time, terminated or truncated)
         info["brain"] = judged
         return observation, float(reward) + sum(credit.value for credit in judged), terminated, truncated, info
 
-    def _judge_frame(self) -> float:
-        assert self._model is not None  # noqa: S101
+    def _judge_frame(self, model: FrameModel) -> float:
         frame = np.asarray(self.env.render(), dtype=np.uint8)
-        if frame.shape[1::-1] != self._size:
-            wide, tall = self._size
+        if frame.shape[1::-1] != model.size:
+            wide, tall = model.size
             raise SettingsError(
                 f"this reward model was made for frames of {wide} x {tall} pixels, got {frame.shape[1]} x "
                 f"{frame.shape[0]}: make the environment with size=({wide}, {tall}), or resize what it renders"
             )
-        return self._weight * self._step_s / RESPONSE * float(brain_term(self._model(frame[None]))[0])
+        return self._weight * self._step_s / RESPONSE * float(brain_term(model.evidence(frame[None]))[0])

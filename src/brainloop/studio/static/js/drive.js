@@ -5,7 +5,7 @@ import { h, patchChildren } from "./dom.js";
 import { gauges } from "./drive-gauges.js";
 import { openDrive } from "./drive-socket.js";
 import { drawStrip } from "./drive-strip.js";
-import { button, fixed, number, plural, working } from "./ui.js";
+import { button, fixed, number, plural, toasts, working } from "./ui.js";
 
 const KEPT = 320; // instants: the strip shows the last 300
 const FLASH = 1.2; // s that the road says what just happened
@@ -91,7 +91,7 @@ function view() {
       h("div.drive-right", {}, ...gauges(instants, app.state.drive, driving()), counts()),
       h("div.drive-below", {}, words(), recorded()),
     ),
-    toasts(),
+    toasts(app),
     app.connected ? null : h("div.offline", { role: "alert" }, "The studio does not answer. Is it running?"),
   ];
 }
@@ -296,18 +296,6 @@ function recorded() {
 function when({ recorded: at, name }) {
   const date = new Date(at ?? NaN);
   return Number.isNaN(date.getTime()) ? name : date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-}
-
-function toasts() {
-  const shown = app.toasts.map((toast) =>
-    h(
-      "div.toast",
-      { class: `toast ${toast.level}`, key: toast.n, role: toast.level === "error" ? "alert" : "status" },
-      h("span", {}, toast.text),
-      h("button", { type: "button", "aria-label": "Dismiss", onclick: () => app.dismiss(toast) }, "✕"),
-    ),
-  );
-  return h("div.toasts", {}, ...shown);
 }
 
 // ---- what somebody does

@@ -8,7 +8,7 @@ import * as headset from "./pages/headset.js";
 import * as results from "./pages/results.js";
 import * as study from "./pages/study.js";
 import * as watch from "./pages/watch.js";
-import { noStudy } from "./ui.js";
+import { noStudy, toasts } from "./ui.js";
 
 // A page: view(app) gives its elements, done(state) whether its step has been taken; needsStudy says that it has nothing
 // to show without one; enter and leave, if it has them, are called when it is shown and hidden.
@@ -43,7 +43,7 @@ function frame() {
     { key: name, "aria-label": current[1] },
     ...(page.needsStudy && state.study === null ? noStudy(current[1]) : page.view(app)),
   );
-  return [rail(state), here, toasts(), app.connected ? null : offline()];
+  return [rail(state), here, toasts(app), app.connected ? null : offline()];
 }
 
 function rail(state) {
@@ -111,18 +111,6 @@ function button(text) {
     text,
     h("kbd", {}, "?"),
   );
-}
-
-function toasts() {
-  const shown = app.toasts.map((toast) =>
-    h(
-      "div.toast",
-      { class: `toast ${toast.level}`, key: toast.n, role: toast.level === "error" ? "alert" : "status" },
-      h("span", {}, toast.text),
-      h("button", { type: "button", "aria-label": "Dismiss", onclick: () => app.dismiss(toast) }, "✕"),
-    ),
-  );
-  return h("div.toasts", {}, ...shown);
 }
 
 function offline() {

@@ -127,3 +127,15 @@ export function confirmed(title, text, action) {
     });
   });
 }
+
+export function toasts(app) {
+  const shown = app.toasts.map((toast) =>
+    h(
+      "div.toast",
+      { class: `toast ${toast.level}`, key: toast.n, role: toast.level === "error" ? "alert" : "status" },
+      h("span", {}, toast.text),
+      h("button", { type: "button", "aria-label": "Dismiss", onclick: () => app.dismiss(toast) }, "✕"),
+    ),
+  );
+  return h("div.toasts", {}, ...shown);
+}
