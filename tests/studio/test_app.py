@@ -199,6 +199,7 @@ def test_a_ping_is_answered_with_our_clock(served):
 
 def test_the_screen_hears_the_page_and_the_page_the_screen(served, eventually):
     screen = served.session.stage.screen
+    eventually(lambda: not screen.connected)  # the page of the test before may still be on its way out
     screen.begin({"a rose": ()})
     with served.socket("screen") as socket:
         say(socket, **HELLO)
@@ -215,6 +216,7 @@ def test_the_screen_hears_the_page_and_the_page_the_screen(served, eventually):
 
 def test_a_second_screen_is_told_that_there_is_one_and_may_take_over(served, eventually):
     screen = served.session.stage.screen
+    eventually(lambda: not screen.connected)
     with served.socket("screen") as first:
         say(first, **HELLO)
         eventually(lambda: screen.connected)
