@@ -313,6 +313,30 @@ def _use_rows(found: dict[str, Any]) -> list[str]:
             f"{_auc(ours['precision'])}, {_auc(ours['recall'])}, {ours['images_per_hour']:,.0f}; "
             f"{_auc(at['model']['f1'])} | | `brainloop bench review` |"
         )
+    if (scale := found.get("scale")) and "speed_ratio" in scale:
+        rows.append(
+            f"| score and query of {scale['rows']:,} x 1280 float16: speed over a chunked product's over the same "
+            "file, linear head and kernel head; peak anonymous memory | "
+            f"{scale['speed_ratio']:.2f}, {scale['kernel_speed_ratio']:.2f}; {scale['anonymous_memory_mib']:.0f} MiB | "
+            ".8, .7; 512 MiB | `brainloop bench scale` |"
+        )
+    if scale and "ray_overhead" in scale:
+        rows.append(
+            "| Ray on two workers: largest difference of scores, overhead on 200,000 rows (kernel head) | "
+            f"{scale['ray_max_difference']:.0e}, {scale['ray_overhead']:+.0%} | 1e-5, 25 % | the same |"
+        )
+    if scale and "stations" in scale:
+        rows.append(
+            "| four stations on one PostgreSQL, each killed, the server restarted: looks lost, double leases | "
+            f"{scale['stations']['looks_lost']}, {scale['stations']['double_leases']} | 0, 0 | the same |"
+        )
+    if scale and "people" in scale:
+        people = scale["people"]
+        rows.append(
+            "| AUC of four people of decoder AUC .75, one look each; with one of them at random | "
+            f"{_auc(people['four'])}, {_auc(people['one_random'])} | {_auc(people['predicted'])} and three people's, "
+            "± .02 | the same |"
+        )
     if drive := found.get("drive"):
         agents, seen = drive["agents"], drive["detection"]
         rate = {name: f"{one['collision_rate']:.1%}" for name, one in agents.items()}
@@ -576,6 +600,7 @@ USES = {
     "fusion": "AUC of both together over that of the better one, and the cell at the top",
     "review": "precision and recall over images an hour, and F1 over the rate of targets",
     "drive": "collisions and progress over steps of training, with and without the brain; hits over false alarms",
+    "scale": "time of every stage over images, and of a scan and of each index over rows",
 }
 """Uses whose page has a table and a picture of its bench: what the picture shows."""
 

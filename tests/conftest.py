@@ -1,6 +1,8 @@
 """Fixtures that every test may use, and the rule that CI skips nothing that it could run."""
 
 import os
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import mne
@@ -8,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from brainloop.bench.postgres import Postgres, binaries, private_postgres
 from brainloop.eeg.synthetic import SyntheticWearer
+from brainloop.errors import StudyError
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +49,34 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
         raw.set_annotations(mne.Annotations(run.onsets - run.times[0], np.zeros(len(names)), names))
         raw.save(folder / f"sub-01_task-rsvp_run-{number:02d}_eeg.fif", verbose="error")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this run's own; nothing of it outlasts the run, so that it need not reach a disk."""
+    try:
+        binaries()
+    except StudyError as error:
+        pytest.skip(f"PostgreSQL is not installed here: {error}")
+    with private_postgres(settings={"fsync": "off", "max_connections": "200"}) as server:
+        yield server
+
+
+NUMBERS = count(1)
+
+
+@pytest.fixture
+def new_database(postgres: Postgres) -> Iterator[Callable[[], str]]:
+    """Makes an empty database on the run's server and gives its URL; all of them go with the test."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"test_{next(NUMBERS)}")
+        return postgres.create(made[-1])
+
+    yield make
+    for name in made:
+        postgres.drop(name)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

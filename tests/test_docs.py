@@ -307,7 +307,7 @@ def test_the_methods_name_every_rule_head_regularisation_query_and_experiment():
 
 
 def test_the_store_is_described_as_it_is():
-    from brainloop.store import META
+    from brainloop.store.tables import META
 
     tables = read("docs/architecture.md").split("## The store")[1].split("\n## ")[0]
     for table in META.sorted_tables:

@@ -14,19 +14,21 @@ from brainloop import errors
 SOURCE = Path(brainloop.__file__).parent
 
 FLOORS = [
-    {"errors", "_types", "_files", "_blas"},
-    {"evidence", "labels", "images", "eeg", "settings", "consent", "annotations"},
+    {"errors", "_types", "_files", "_tables", "_blas"},
+    {"evidence", "labels", "images", "eeg", "settings", "consent", "annotations", "engine", "agreement"},
     {"classifier", "decoder", "presentation", "store"},
-    {"parts", "study", "observers", "demo"},
+    {"collection"},
+    {"parts", "station", "models", "study", "observers", "demo"},
     {"uses"},
-    {"loop", "prediction", "calibration", "people", "exports"},
+    {"loop", "prediction", "listing", "calibration", "people", "exports", "drawing"},
     {"rehearsal"},
     {"driving"},
     {"report"},
     {"studio"},
     {"bench"},
-    {"cli", "cli_audit", "cli_bench", "cli_bench_uses", "cli_decoder", "cli_drive", "cli_export", "cli_fuse"}
-    | {"cli_headset", "cli_people", "cli_review", "cli_studio", "cli_timing", "terminal", "__main__"},
+    {"cli", "cli_audit", "cli_bench", "cli_bench_uses", "cli_collection", "cli_decoder", "cli_drive"}
+    | {"cli_export", "cli_fuse", "cli_headset", "cli_people", "cli_review", "cli_stations", "cli_studio", "cli_timing"}
+    | {"terminal", "__main__"},
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")

@@ -311,7 +311,7 @@ def test_an_erasure_that_is_cut_short_anywhere_is_finished_by_another(original, 
         patched.setattr(store.Store, "_rewrite", perhaps(store.Store._rewrite))
         patched.setattr(store.Store, "close_round", perhaps(store.Store.close_round))
         patched.setattr(training, "learn", perhaps(training.learn))
-        patched.setattr(Study, "forget", perhaps(Study.forget))
+        patched.setattr(module, "forget", perhaps(module.forget))
         ended = 0
         while not ended:
             cut, steps = cut + 1, 0

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from brainloop.errors import SettingsError
 from brainloop.settings import Settings
 
-names = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20)
+names = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20).filter(str.strip)
 
 
 @settings(deadline=None)

@@ -4,7 +4,6 @@ import shutil
 import numpy as np
 import pytest
 
-from brainloop.eeg.erp import ERP
 from brainloop.errors import ImageError, SettingsError, StudyError
 from brainloop.parts import calibration_part
 from brainloop.presentation.block import Block, Response
@@ -222,14 +221,3 @@ def test_what_is_set_apart_has_a_calibrations_prevalence_as_far_as_the_pool_can_
 def test_a_live_study_needs_no_class_folders(tmp_path, photographs):
     study = Study.create(tmp_path / "study", images=photographs / "sky", target="clouds", observer="live")
     assert {image.part for image in study.store.images()} == {"pool"}
-
-
-def test_what_a_study_remembers_of_a_person_can_be_forgotten(tmp_path, photographs):
-    study = create(tmp_path, photographs, observer="live")
-    mean = ERP(np.ones((2, 1, 3)), np.ones((2, 1, 3)), (4, 5), np.arange(3.0), ("Pz",))
-    facts = {"observer": "live", "recordings": [{"name": "ada/1", "person": "ada"}, {"name": "bob/1", "person": "bob"}]}
-    study.remember(facts, {"ada/1": mean, "bob/1": mean, "adam/1": mean})
-    assert study.forget("ada") == 2
-    assert set(study.erps()) == {"bob/1", "adam/1"}
-    assert study.store.fact("observer")["recordings"] == facts["recordings"][1:]
-    assert study.forget("ada") == 0

@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,6 +11,8 @@ from brainloop import __version__
 from brainloop._types import Progress
 from brainloop.cli_audit import add_commands as add_audit_commands
 from brainloop.cli_bench import bench
+from brainloop.cli_collection import Address, EngineName
+from brainloop.cli_collection import add_commands as add_collection_commands
 from brainloop.cli_decoder import add_commands as add_decoder_commands
 from brainloop.cli_drive import drive
 from brainloop.cli_export import add_commands as add_export_commands
@@ -18,6 +20,7 @@ from brainloop.cli_fuse import add_commands as add_fuse_commands
 from brainloop.cli_headset import headset
 from brainloop.cli_people import people
 from brainloop.cli_review import add_commands as add_review_commands
+from brainloop.cli_stations import add_commands as add_stations_commands
 from brainloop.cli_studio import add_commands as add_studio_commands
 from brainloop.cli_timing import add_commands as add_timing_commands
 from brainloop.errors import BrainloopError
@@ -100,11 +103,20 @@ def demo(
 @app.command()
 def new(
     folder: StudyFolder,
-    images: ImageFolder,
+    images: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGES", help="A folder of images, class folders below it; or a collection, from any URL."
+        ),
+    ],
     target: Annotated[
         list[str],
         typer.Option(help="What is looked for: a class folder's name. Repeat it to tell several classes apart."),
     ],
+    observer: Annotated[
+        Literal["live", "replay", "simulated"] | None,
+        typer.Option(help="live: a person, in the studio. Otherwise class folders below IMAGES are the truth."),
+    ] = None,
     recordings: Annotated[
         list[Path] | None,
         typer.Option(help="A recording to replay, or a folder of them; repeat for several. Without any, a simulation."),
@@ -137,16 +149,26 @@ def new(
     ] = None,
     test_share: Annotated[float, typer.Option(help="Share of the images never shown, to measure on.")] = 0.25,
     prevalence: Annotated[float | None, typer.Option(help="Thin a class out until targets have this share.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(help="postgresql://HOST/DATABASE, for several stations. A file in the study's folder, without."),
+    ] = None,
+    overlap: Annotated[
+        bool, typer.Option("--overlap", help="Let several stations look at the same image at once.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="One seed, one result.")] = 0,
 ) -> None:
     """Make a study: scan the images and write down how to learn from them."""
     given = dict(locals())
+    from brainloop.collection import is_collection
     from brainloop.settings import Settings
     from brainloop.study import Study
 
     given.pop("folder")
     sought = {"target": target[0]} if len(target) == 1 else {"target": "", "classes": tuple(target)}
     more = {"recordings": tuple(recordings or ()), "annotations": annotations and str(annotations)}
+    if is_collection(images):
+        more["collection"] = images
     settings = Settings(**given | sought | more)
     with bar("scanning") as progress:
         study = Study.create(folder, settings, progress=progress)
@@ -158,7 +180,7 @@ def new(
         said = ", ".join(f"{label or 'no class'} ({count})" for label, count in sorted(others.items(), key=str))
         err.print(f"Not among the classes, and left aside: {said}")
     _list_skipped(study.store.skipped())
-    out.print(f"Next: brainloop run {folder}")
+    out.print(f"Next: brainloop {'studio' if settings.observer == 'live' else 'run'} {folder}")
 
 
 @app.command()
@@ -174,11 +196,21 @@ def embed(folder: StudyFolder) -> None:
 
 
 @app.command()
-def run(folder: StudyFolder) -> None:
+def run(
+    folder: StudyFolder,
+    station: Annotated[
+        str | None, typer.Option(help="This station's name, where several share the study; the host's by default.")
+    ] = None,
+    engine: EngineName = "local",
+    address: Address = None,
+) -> None:
     """Run the loop from where it stands; stop it at any time, and run it again."""
     from brainloop.study import Study
 
-    _run(Study.open(folder))
+    study = Study.open(folder)
+    _run(study, station)
+    while study.settings.collection and _draw(study, engine, address):
+        _run(study, station)
     out.print(f"Next: brainloop report {folder}")
 
 
@@ -223,16 +255,15 @@ def predict(
     path: Annotated[Path, typer.Option("--out", help="A .csv or .parquet file.")] = Path("predictions.csv"),
 ) -> None:
     """Classify a folder of images with the study's last head."""
+    from brainloop._tables import writer_of
     from brainloop.prediction import predict as classify
-    from brainloop.prediction import writer_of
     from brainloop.study import Study
 
     write = writer_of(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     study = Study.open(folder)
     with bar("embedding") as progress:
         predictions, skipped = classify(study, images, progress=progress)
-    write(predictions)
+    write([prediction.row for prediction in predictions])
     _list_skipped([(entry.path, entry.reason) for entry in skipped])
     counts = Counter(prediction.label for prediction in predictions)
     said = ", ".join(f"{count} {label}" for label, count in counts.most_common())
@@ -243,20 +274,25 @@ add_audit_commands(app)
 add_review_commands(app)
 add_fuse_commands(app)
 add_export_commands(app)
+add_collection_commands(app)
 add_decoder_commands(app)
 add_studio_commands(app)
+add_stations_commands(app)
 add_timing_commands(app)
 
 
-def _run(study: "Study") -> None:
+def _run(study: "Study", station: str | None = None) -> None:
     from brainloop.loop import run as loop
     from brainloop.observers.observer import make_observer
+    from brainloop.station import default_station
 
-    with study.running():
-        pass  # another process that runs it is named before any work is done
+    station = station or default_station(study.store)
+    if not study.store.is_shared:
+        with study.running(station):
+            pass  # another process that runs it is named before any work is done
     data = _embed(study)
     with bar("decoding") as progress:
-        observer = make_observer(study, data, progress)
+        observer = make_observer(study, data, progress, station=station)
     for about in observer.facts["recordings"]:
         err.print(_who(about))
     done = study.store.rounds()
@@ -264,7 +300,7 @@ def _run(study: "Study") -> None:
     for earlier in done:
         out.print(_row(earlier))
     bars: list[Progress] = []
-    rounds = loop(study, observer, progress=lambda answered, planned: bars[-1](answered, planned))
+    rounds = loop(study, observer, station=station, progress=lambda answered, planned: bars[-1](answered, planned))
     while True:
         with bar("looks") as progress:  # one bar a round: a row must not be printed into a bar that is drawn
             bars.append(progress)
@@ -274,6 +310,19 @@ def _run(study: "Study") -> None:
         out.print(_row(measures))
         done.append(measures)
     out.print(_verdict(study, done))
+
+
+def _draw(study: "Study", engine: str, address: str | None) -> bool:
+    """Draw the working part of a collection anew; False once that brings nothing new to ask about."""
+    from brainloop.drawing import draw_anew
+    from brainloop.engine import make_engine
+
+    if study.store.rounds()[-1].looks >= study.settings.max_looks:
+        return False
+    with bar("scoring") as progress:
+        drawn = draw_anew(study, make_engine(engine, address, None), progress=progress)
+    out.print(f"Scored {drawn.images} images; drew {drawn.new} new ones, of {drawn.unsure} of which it is not sure.")
+    return drawn.unsure > 0
 
 
 def _embed(study: "Study") -> Any:

@@ -1,4 +1,4 @@
-"""The benches of the uses: several classes, bad annotations, brain and vision together, review, driving."""
+"""The benches of the uses: several classes, bad annotations, brain and vision together, review, driving, many."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -30,6 +30,7 @@ def add_benches(bench: typer.Typer) -> None:
     """Add the commands of this module to the bench."""
     for name, command in (
         ("classes", classes), ("audit", audit), ("fusion", fusion), ("review", review), ("drive", drive),
+        ("scale", scale),
     ):  # fmt: skip
         bench.command(name)(command)
 
@@ -129,6 +130,34 @@ def drive(json: Json, seeds: Seeds = 5, first_seed: FirstSeed = 1000) -> None:
 
     with bar("drives") as progress:
         figures = bench_drive(range(first_seed, first_seed + seeds), progress=progress)
+    _keep(figures, json, tables)
+
+
+def scale(
+    json: Json,
+    rows: Annotated[int, typer.Option(min=1000, help="Vectors that are scored; 10,000,000 take 26 GB of disk.")] = 10
+    ** 6,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="A part: rows, ray, people, stations, costs or index; may repeat. All by default."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Photographs whose stages are timed. Generated ones by default."),
+    ] = None,
+    backbone: Annotated[str, typer.Option(help="As in `new`.")] = "builtin",
+    seeds: Seeds = 10,
+    first_seed: FirstSeed = 1000,
+) -> None:
+    """Score millions, share a study between stations and people, and compute what a billion images take."""
+    from brainloop.bench.scale import bench_scale
+    from brainloop.bench.scale_markdown import tables
+
+    with TemporaryDirectory(prefix="brainloop-scale-") as folder:
+        figures = bench_scale(
+            Path(folder), rows=rows, seeds=range(first_seed, first_seed + seeds), only=only or [], images=images,
+            backbone=backbone, bars=bar,
+        )  # fmt: skip
     _keep(figures, json, tables)
 
 

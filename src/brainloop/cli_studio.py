@@ -30,10 +30,13 @@ def studio(
             help="LSL markers of your own presentation software, which shows the images in place of the page."
         ),
     ] = None,
+    station: Annotated[
+        str | None, typer.Option(help="This station's name, where several share the study; the machine's by default.")
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in a browser.")] = True,
 ) -> None:
     """Open the studio: headset, calibration, looking and results, on a page of your browser."""
     from brainloop.studio.server import serve
 
     folder = home or (study.resolve().parent if study else Path())
-    serve(folder, study and study.resolve(), markers, host=host, port=port, browse=browser, told=out.print)
+    serve(folder, study and study.resolve(), markers, station, host=host, port=port, browse=browser, told=out.print)

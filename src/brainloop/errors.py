@@ -9,7 +9,9 @@
     ├── RecordingError       a recording cannot be used
     ├── DecoderError         a decoder cannot be trained or does not fit
     └── StudyError           a study's folder is not as it should be
-        └── StoppedError     the person who looks has stopped
+        ├── StoppedError     the person who looks has stopped
+        ├── LeaseError       an image is being looked at by another station
+        └── UnreachableError the store cannot be reached
 
 A message reads: what was expected, what came, where, what to do next.
 """
@@ -20,11 +22,13 @@ __all__ = [
     "BrainloopError",
     "DecoderError",
     "ImageError",
+    "LeaseError",
     "MissingExtraError",
     "RecordingError",
     "SettingsError",
     "StoppedError",
     "StudyError",
+    "UnreachableError",
 ]
 
 
@@ -73,3 +77,15 @@ class StudyError(BrainloopError):
 
 class StoppedError(StudyError):
     """Go on whenever you like: what was answered before the person stopped is kept."""
+
+
+class LeaseError(StudyError):
+    """Plan other images, or ask for an overlap; `images` holds the ids of those that another station looks at."""
+
+    def __init__(self, message: str, images: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.images = images
+
+
+class UnreachableError(StudyError):
+    """Start the database's server, or see to the network, and go on: what was answered before is kept."""

@@ -1,16 +1,22 @@
 """The loop: query, present, respond, label, train; until the classifier is sure.
 
 This is the talk's "brain in the loop" diagram (Vaisman 2019, GTC S9554), and the page to read first.
+
+Any number of stations may run one study, each this loop. A *turn* is what a station plans at a time: about as many
+looks as there are between two trainings. Turns go into the open round; when that has looks enough, whichever station
+comes first trains for all. With one station a turn is a round.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter, sleep
+from typing import Any
 
 import numpy as np
 
-from brainloop._types import Progress, no_progress
-from brainloop.errors import StudyError
+from brainloop._types import IntArray, Progress, no_progress
+from brainloop.errors import LeaseError, StudyError
+from brainloop.observers.memory import remember
 from brainloop.observers.observer import Observer, make_observer
 from brainloop.presentation.block import Block
 from brainloop.settings import Settings
@@ -26,12 +32,18 @@ __all__ = ["USES", "present", "retrain", "run"]
 USES: dict[str, Callable[[Study, StudyData], Use]] = {"train": Training, "audit": Audit, "review": Review}
 """What looks are for, by the name that a study's settings use."""
 
+WAIT_S = 0.5
+"""Between two looks at whether other stations have finished what this one waits for."""
 
-def run(study: Study, observer: Observer | None = None, *, progress: Progress = no_progress) -> Iterator[Round]:
+
+def run(
+    study: Study, observer: Observer | None = None, *, station: str = "local", progress: Progress = no_progress
+) -> Iterator[Round]:
     """Run a study's rounds, from where it stands, until it has converged or `max_looks` are answered.
 
     Every response is on disk before the next is asked for. A study that was killed goes on where it was and comes to
-    the same end, because all that a round does follows from the seed, the settings and the responses before it.
+    the same end, because all that a round does follows from the seed, the settings and the responses before it. With
+    several stations the order in which they answer has a part in it too.
 
     Parameters
     ----------
@@ -39,52 +51,58 @@ def run(study: Study, observer: Observer | None = None, *, progress: Progress = 
         The study.
     observer : Observer, optional
         Who looks; the one that the settings name by default.
+    station : str
+        The name of this screen and whoever sits there, where several share the study.
     progress : Progress
-        Called with (presentations answered, presentations of the round).
+        Called with (presentations answered, presentations of the turn).
 
     Yields
     ------
     Round
-        What each round came to, once it is over.
+        What each round came to, once it is over, whichever station has trained it.
 
     Raises
     ------
     StudyError
-        If another process runs the study.
+        If another process runs the study, or is this station.
     """
-    with study.running():
-        settings, data = study.settings, study.data()
-        use = USES[settings.use](study, data)
-        observer = observer or make_observer(study, data)
-        study.remember(observer.facts, observer.erps())
-        rounds = study.store.rounds()
+    with study.running(station, _person(observer)):
+        data = study.data()
+        use = USES[study.settings.use](study, data)
+        observer = observer or make_observer(study, data, station=station)
+        remember(study, observer.facts, observer.erps(), station)
+        told, machine_s, belief = len(study.store.rounds()), 0.0, None
         observer.recall(
-            [_indexed(block, data) for block, answered in study.store.blocks() if answered == len(block.images)]
+            [
+                _indexed(block, data)
+                for block, answered in study.store.blocks(station=station)
+                if answered == len(block.images)
+            ]
         )
-        for done in retrain(study, use):  # a kill, or an erasure, may have left rounds that are answered but not over
-            rounds.append(done)
-            yield done
-        belief = use.believe()
-
-        while not _is_over(settings, rounds):
-            number = len(rounds) + 1
-            start = perf_counter()
-            if not study.store.blocks(number):
-                n_looks = min(settings.looks_per_round, settings.max_looks - (rounds[-1].looks if rounds else 0))
-                blocks = use.plan(belief, number, n_looks, settings.soa or observer.soa)
-                if not blocks:
+        while True:
+            # A kill, or an erasure, may have left rounds that are answered but not over.
+            machine_s, belief = _learn(study, use, machine_s, belief)
+            rounds = study.store.rounds()
+            yield from rounds[told:]
+            told = len(rounds)
+            if _is_over(study.settings, rounds) and rounds[-1].number != study.store.fact("drawn"):
+                return
+            if not study.store.blocks_of(station):
+                start = perf_counter()
+                if belief is None or study.store.is_shared:  # others may have looked, or trained, in the meantime
+                    belief = use.catch_up()
+                planned = _plan(study, data, use, belief, len(rounds), observer, station)
+                machine_s += perf_counter() - start
+                if not planned and not _is_at_work(study, station):
                     return  # nothing is left to ask
-                study.store.plan([_identified(block, data) for block in blocks])
-            machine_s = perf_counter() - start
-
-            present(study, data, observer, number, progress)
-
-            belief = _end_round(study, use, rounds, machine_s)
-            yield rounds[-1]
+                if not planned:
+                    sleep(WAIT_S)
+                    continue
+            present(study, data, observer, station, progress)
 
 
-def retrain(study: Study, use: Use | None = None, *, progress: Progress = no_progress) -> Iterator[Round]:
-    """Learn from all rounds that are answered in full and not over, one after the other, and end these rounds.
+def retrain(study: Study, *, progress: Progress = no_progress) -> Iterator[Round]:
+    """Learn from all rounds that are answered and not over, one after the other, and end these rounds.
 
     Whoever calls it holds the study (`Study.running`).
 
@@ -92,8 +110,6 @@ def retrain(study: Study, use: Use | None = None, *, progress: Progress = no_pro
     ----------
     study : Study
         After an erasure, or a kill between the last answer and the training.
-    use : Use, optional
-        What its looks are for, if it was made already.
     progress : Progress
         Called with (rounds trained, rounds).
 
@@ -101,40 +117,105 @@ def retrain(study: Study, use: Use | None = None, *, progress: Progress = no_pro
     ------
     Round
         What each came to.
+
+    Raises
+    ------
+    StudyError
+        If another station trains.
     """
-    rounds = study.store.rounds()
-    blocks = study.store.blocks()
-    planned = {block.round for block, _ in blocks if block.round > len(rounds)}
-    waiting = len(planned - {block.round for block, answered in blocks if answered < len(block.images)})
+    waiting = len(study.store.begun()) + _is_full(study)
     if not waiting:
         return
-    use = use or USES[study.settings.use](study, study.data())
-    for done in range(1, waiting + 1):
-        _end_round(study, use, rounds, 0.0)
-        progress(done, waiting)
-        yield rounds[-1]
+    use = USES[study.settings.use](study, study.data())
+    with study.store.training() as ours:
+        if not ours:
+            raise StudyError(
+                f"another station trains the study in {study.store.name}; wait until it has, and try again"
+            )
+        for done in range(1, waiting + 1):
+            if not study.store.begun():
+                study.store.begin_round()
+            yield _end_round(study, use, 0.0)[0]
+            progress(done, waiting)
 
 
-def _end_round(study: Study, use: Use, rounds: list[Round], machine_s: float) -> object:
-    """Learn from all that was answered up to the round after `rounds`, and add what it came to."""
+def _learn(study: Study, use: Use, machine_s: float, belief: Any) -> tuple[float, Any]:
+    """End the rounds that can be ended, unless another station does it.
+
+    Gives the seconds that are not counted in a round yet, and what is believed now.
+    """
+    while study.store.begun() or _is_full(study):
+        with study.store.training() as ours:
+            if not ours:
+                break
+            if not study.store.begun():
+                if not _is_full(study):  # another station was faster
+                    break
+                study.store.begin_round()
+            _, belief = _end_round(study, use, machine_s)
+            machine_s = 0.0
+    return machine_s, belief
+
+
+def _is_full(study: Study) -> bool:
+    """Say whether the open round has looks enough, or nobody is there to add to it."""
+    waiting = study.store.waiting()
+    return waiting > 0 and (waiting >= study.settings.looks_per_round or not study.store.leased("").size)
+
+
+def _is_at_work(study: Study, station: str) -> bool:
+    """Say whether another station looks, or trains, so that there may be more to ask in a moment."""
+    return bool(study.store.leased(station).size or study.store.waiting() or study.store.begun())
+
+
+def _end_round(study: Study, use: Use, machine_s: float) -> tuple[Round, Any]:
+    """Learn from all that was answered up to the first round that is begun and not over, and write what it came to."""
     start = perf_counter()
+    rounds = study.store.rounds()
     belief = use.believe(len(rounds) + 1)
-    rounds.append(use.close(belief, rounds, machine_s + perf_counter() - start))
-    study.store.close_round(rounds[-1])
-    return belief
+    done = use.close(belief, rounds, machine_s + perf_counter() - start)
+    study.models.publish(f"head-{done.number:03d}")  # before the round is over: whoever sees that asks for the head
+    study.store.close_round(done)
+    return done, belief
 
 
-def present(study: Study, data: StudyData, observer: Observer, number: int, progress: Progress = no_progress) -> None:
-    """Show a round's blocks from where it stands, and commit each response as it comes."""
-    blocks = study.store.blocks(number)
+def _plan(study: Study, data: StudyData, use: Use, belief: Any, known: int, observer: Observer, station: str) -> bool:
+    """Plan a station's turn and write it down; False when there is nothing to ask. Rounds to `known` are believed."""
+    settings = study.settings
+    while True:
+        number = study.store.open_round()
+        # No image comes twice before something has learned from it; where stations may overlap, not at one station.
+        who = station if settings.overlap else None
+        turns = [turn for unheard in range(known + 1, number + 1) for turn in study.store.blocks(unheard, station=who)]
+        n_looks = min(settings.looks_per_round, settings.max_looks - study.store.planned())
+        if n_looks <= 0:
+            return False
+        under_way = {image for block, _ in turns for image in block.images}
+        if not settings.overlap:
+            under_way |= set(study.store.leased(station).tolist())
+        pending = _rows(data, under_way)
+        soa = settings.soa or observer.soa
+        blocks = use.plan(belief, number, n_looks, soa, person=_person(observer), pending=pending)
+        try:
+            identified = [_identified(block, data) for block in blocks]
+            study.store.plan(identified, station, overlap=settings.overlap, most=settings.max_looks)
+        except LeaseError:  # another station was faster
+            continue
+        return bool(blocks)
+
+
+def present(
+    study: Study, data: StudyData, observer: Observer, station: str = "local", progress: Progress = no_progress
+) -> None:
+    """Show a station's blocks in the open round from where they stand, and commit each response as it comes."""
+    blocks = study.store.blocks(study.store.open_round(), station=station)
     total, done = sum(len(block.images) for block, _ in blocks), sum(answered for _, answered in blocks)
     progress(done, total)
     for block, answered in blocks:
         if answered == len(block.images):
             continue
-        shown = _indexed(block, data)
-        for response in observer.respond(shown, answered):
-            study.store.answer(block.number, answered, response)
+        for response in observer.respond(_indexed(block, data), answered):
+            study.store.answer(block.number, answered, response, station)
             answered, done = answered + 1, done + 1
             progress(done, total)
         if answered < len(block.images):
@@ -146,6 +227,18 @@ def present(study: Study, data: StudyData, observer: Observer, number: int, prog
 
 def _is_over(settings: Settings, rounds: Sequence[Round]) -> bool:
     return bool(rounds) and (rounds[-1].converged or rounds[-1].looks >= settings.max_looks)
+
+
+def _person(observer: Observer | None) -> str:
+    """Name who looks, where it is one person throughout."""
+    about: list[dict[str, Any]] = observer.facts.get("recordings", []) if observer else []
+    persons = {str(one["person"]) for one in about if "person" in one}
+    return persons.pop() if len(persons) == 1 else ""
+
+
+def _rows(data: StudyData, ids: set[int]) -> IntArray | None:
+    """Turn ids into rows of the pool, rising; None where there are none."""
+    return data.index(np.array(sorted(ids), dtype=np.int64)) if ids else None
 
 
 def _indexed(block: Block, data: StudyData) -> Block:

@@ -26,6 +26,7 @@ from brainloop._types import Progress, no_progress
 from brainloop.consent import CONSENT, EPILEPSY, VERSION
 from brainloop.errors import BrainloopError, SettingsError, StudyError
 from brainloop.loop import retrain
+from brainloop.observers.memory import forget
 from brainloop.study import Study
 
 __all__ = [
@@ -40,6 +41,9 @@ __all__ = [
     "people",
     "person_folder",
 ]
+
+ERASER = "erasure"
+"""The station that an erasure is, where stations share the study: while it is there, no other erases."""
 
 NAME = re.compile(r"[A-Za-z0-9]{1,40}", re.ASCII)
 """A person's name is a label of BIDS: it becomes the names of files."""
@@ -251,7 +255,12 @@ def erase_person(study: Study, name: str, *, progress: Progress = no_progress) -
         If the study holds nothing of the person, another process runs it, or another program holds the store.
     """
     record = _find(study, name)
-    with study.running():
+    if at_work := study.at_work():
+        raise StudyError(
+            f"expected nobody at work while {name} is erased; there is somebody at {', '.join(at_work)}: stop there, "
+            "and erase again"
+        )
+    with study.running(ERASER if study.store.is_shared else "local"):
         went: list[tuple[str, str]] = []
 
         def note(what: str, much: str | int) -> None:
@@ -259,6 +268,7 @@ def erase_person(study: Study, name: str, *, progress: Progress = no_progress) -
                 went.append((what, str(much)))
 
         rounds = len(study.store.rounds())
+        forgotten = forget(study, name)  # before the store is written anew, so that nothing is left of it there either
         gone = study.store.forget_person(name)
         note("responses", gone["responses"])
         note("corrections", gone["corrections"])
@@ -266,8 +276,10 @@ def erase_person(study: Study, name: str, *, progress: Progress = no_progress) -
         for path in (study.folder / "models").glob("head-*"):
             if int(path.name[5:].partition(".")[0]) > kept or path.suffix == ".partial":
                 path.unlink()
+        if study.store.is_shared:
+            study.models.note_erasure()
         note("heads trained with them", rounds - kept)
-        note("mean responses and facts in the report", study.forget(name))
+        note("mean responses and facts in the report", forgotten)
         note("exports", _remove(study.folder / "exports"))
         note("reports", _remove(study.folder / "reports"))
         note("tables of what was sorted", _remove(study.folder / "sorted.csv"))

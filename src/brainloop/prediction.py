@@ -1,9 +1,7 @@
 """Prediction: a trained head on any folder of images."""
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +9,10 @@ from scipy.special import logsumexp
 
 from brainloop._types import FloatArray, Progress, no_progress
 from brainloop.classifier.features import load_features
-from brainloop.errors import MissingExtraError, SettingsError
 from brainloop.images.pool import Skipped, scan
 from brainloop.study import Study
 
-__all__ = ["Prediction", "predict", "writer_of"]
+__all__ = ["Prediction", "predict"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,13 @@ class Prediction:
     probability: float
     log_odds: float
     classes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def row(self) -> dict[str, str | float]:
+        """All of it as a row of a table, a column a class."""
+        row: dict[str, str | float] = {"path": self.path, "label": self.label}
+        row |= {"probability": self.probability, "log_odds": self.log_odds}
+        return row | {f"probability_{name}": p for name, p in self.classes.items()}
 
 
 def predict(
@@ -70,7 +74,7 @@ def predict(
     vectors = study.embed(pool.images, pool.root, progress)
     failed = {skipped.path for skipped in vectors.failed}
     images = [image for image in pool.images if image.path not in failed]
-    features = load_features(study.model_path("features"))(vectors.rows(image.hash for image in images))
+    features = load_features(study.models.path("features"))(vectors.rows(image.hash for image in images))
     paths = [image.path for image in images]
     found = {one.path: one for one in _predictions(study, paths, head.probability(features), head.log_odds(features))}
     copies = {
@@ -100,55 +104,3 @@ def _predictions(
         of_rest = float(z[k] - logsumexp(np.delete(z, k)))
         named = dict(zip(classes, each.tolist(), strict=True))
         yield Prediction(path, classes[k], float(each[k]), of_rest, named)
-
-
-def writer_of(path: Path) -> Callable[[Sequence[Prediction]], None]:
-    """Choose how predictions are written, by the file's suffix, before any work is done for them.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.csv`` or a ``.parquet`` file.
-
-    Returns
-    -------
-    callable
-        Takes predictions and writes them to the path.
-
-    Raises
-    ------
-    SettingsError
-        If the suffix is another.
-    MissingExtraError
-        If Parquet is wanted and pyarrow is not installed.
-    """
-    if path.suffix == ".csv":
-        return partial(_write_csv, path)
-    if path.suffix != ".parquet":
-        raise SettingsError(f"expected a file that ends in .csv or .parquet; {path.name!r} came")
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("pyarrow", "parquet", "writing Parquet", error) from error
-    return partial(_write_parquet, path)
-
-
-def _row(prediction: Prediction) -> dict[str, str | float]:
-    row: dict[str, str | float] = {"path": prediction.path, "label": prediction.label}
-    row |= {"probability": prediction.probability, "log_odds": prediction.log_odds}
-    return row | {f"probability_{name}": p for name, p in prediction.classes.items()}
-
-
-def _write_csv(path: Path, predictions: Sequence[Prediction]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.DictWriter(file, list(_row(predictions[0])) if predictions else [])
-        rows.writeheader()
-        rows.writerows(_row(prediction) for prediction in predictions)
-
-
-def _write_parquet(path: Path, predictions: Sequence[Prediction]) -> None:
-    import pyarrow
-    import pyarrow.parquet
-
-    table = pyarrow.Table.from_pylist([_row(prediction) for prediction in predictions])
-    pyarrow.parquet.write_table(table, path)

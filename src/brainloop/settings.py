@@ -1,7 +1,7 @@
 """A study's settings: one value, written beside what it made; each with its reason."""
 
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from brainloop._files import write_whole
 from brainloop.errors import SettingsError
 
-__all__ = ["CHANGEABLE", "Settings"]
+__all__ = ["CHANGEABLE", "HERE", "Settings"]
 
 
 def _setting(reason: str, default: Any = ...) -> Any:
@@ -75,6 +75,12 @@ class Settings:
     )
     test_share: float = _setting("share of the images never shown, to measure AUC on where truth is known", 0.25)
     prevalence: float | None = _setting("thin one class out until targets have this share, by truth", None)
+    store: str | None = _setting(
+        "URL of the PostgreSQL database that stations share; a file in the study's folder, if left out", None
+    )
+    overlap: bool = _setting("whether several stations may look at the same image at once", False)
+    collection: str | None = _setting("URL of the collection that the pool is drawn from, of more than fits", None)
+    working: int = _setting("images drawn from a collection at a time, beside those that were looked at", 20_000)
     seed: int = _setting("one seed, one result", 0)
 
     def __post_init__(self) -> None:
@@ -92,6 +98,7 @@ class Settings:
             "block_size": (1, 1e4),
             "pause": (0, 3600),
             "soa": (0.02, 60),
+            "working": (100, 200_000),
             "test_share": (0, 0.9),
             "prevalence": (1e-3, 0.999),
             "seed": (0, 2**63 - 1),
@@ -138,6 +145,24 @@ class Settings:
         if self.classes and (self.prevalence is not None):
             raise SettingsError("prevalence: classes are not thinned out; leave it out, or look for one target")
 
+    def with_whole_paths(self) -> "Settings":
+        """Resolve paths, so that a study goes on from whatever folder it is started in."""
+        return replace(
+            self,
+            images=self.images if "://" in self.images else str(Path(self.images).resolve()),
+            recordings=tuple(str(Path(path).resolve()) for path in self.recordings),
+            backbone=str(Path(self.backbone).resolve()) if Path(self.backbone).exists() else self.backbone,
+            annotations=self.annotations and str(Path(self.annotations).resolve()),
+            model=self.model and str(Path(self.model).resolve()),
+            collection=self.collection
+            and (self.collection if "://" in self.collection else str(Path(self.collection).resolve())),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Give every setting by its name, ready for JSON."""
+        values = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
     def save(self, path: Path) -> None:
         """Write the settings as TOML, each with its reason; whole or not at all."""
         import tomli_w
@@ -170,6 +195,9 @@ class Settings:
 
 CHANGEABLE = frozenset({"max_looks"})
 """Settings that may change in ``study.toml`` while a study goes on; the others made what is already there."""
+
+HERE = frozenset({"images", "recordings", "backbone", "store", "annotations", "model", "collection"})
+"""Settings that say where something lies: of a study that stations share, each has its own in ``study.toml``."""
 
 
 def _conform(name: str, value: Any, wanted: Any) -> Any:

@@ -1,7 +1,7 @@
 """A study: one folder with one pool, one target and all its rounds.
 
 study.toml       the settings, each with its reason; written last, so that its presence means that the rest is there
-store.sqlite     images, blocks, responses, rounds
+store.sqlite     images, blocks, responses, rounds; those of a study that stations share are in PostgreSQL
 embeddings/      one vector an image, by content and backbone
 models/          the feature map, the head of each round, the observer's mean responses
 reports/         what `brainloop report` wrote
@@ -10,35 +10,34 @@ recordings/      their sessions as a BIDS data set
 exports/         what the studio wrote for others
 """
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Collection as Several
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from brainloop._files import load_tensors, locked, save_tensors
+from brainloop._files import locked
 from brainloop._types import BoolArray, FloatArray, IntArray, Progress, no_progress
 from brainloop.classifier.features import FeatureMap, load_features
 from brainloop.classifier.heads import AnyHead, load_head
 from brainloop.classifier.system import SYSTEMS
-from brainloop.eeg.erp import ERP
+from brainloop.collection import Collection, draw
 from brainloop.eeg.recordings import read_recordings
 from brainloop.errors import SettingsError, StudyError
 from brainloop.images.backbones import load_backbone
 from brainloop.images.embeddings import Embeddings, embed
-from brainloop.images.pool import Image, scan
+from brainloop.images.pool import Image, Pool, scan
+from brainloop.models import Models
 from brainloop.parts import assign_parts, is_known
-from brainloop.settings import CHANGEABLE, Settings
+from brainloop.settings import CHANGEABLE, HERE, Settings
+from brainloop.station import at_station
 from brainloop.store import PoolImage, Store
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["Study", "StudyData"]
+__all__ = ["Study", "StudyData", "versions"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,8 @@ class Study:
     def __init__(self, folder: Path, settings: Settings) -> None:
         self.folder = folder
         self.settings = settings
-        self.store = Store(folder / "store.sqlite")
+        self.store = Store(settings.store or folder / "store.sqlite")
+        self.models = Models(folder / "models", self.store)
         self._data: StudyData | None = None
 
     @classmethod
@@ -124,7 +124,7 @@ class Study:
         folder = Path(folder)
         if folder.is_file():
             raise StudyError(f"expected a new folder for a study at {folder}, found a file; name another")
-        settings = _as_its_model(_with_whole_paths(settings or Settings(**values)))
+        settings = _as_its_collection(_as_its_model((settings or Settings(**values)).with_whole_paths()))
         if (folder / "study.toml").exists():
             raise StudyError(f"{folder} holds a study already; name another folder, or go on: brainloop run {folder}")
         ours = {"study.toml.partial", "embeddings", "models", "lock"}
@@ -139,9 +139,12 @@ class Study:
             for left_over in folder.glob("store.sqlite*"):
                 left_over.unlink()
             (folder / "models").mkdir(exist_ok=True)
-            pool = scan(Path(settings.images), progress)
+            if settings.collection:
+                rows, pool = _draw(settings)
+            else:
+                pool = scan(Path(settings.images), progress)
             # What `run` will need is opened now, while a mistake still costs nothing.
-            load_backbone(settings.backbone, output=settings.backbone_output)
+            backbone = load_backbone(settings.backbone, output=settings.backbone_output)
             if settings.recordings:
                 read_recordings(settings.recordings, target=settings.target_event, nontarget=settings.nontarget_event)
             annotations = None
@@ -150,8 +153,17 @@ class Study:
 
                 annotations = read_annotations(Path(settings.annotations), pool, progress=progress)
             images = assign_parts(pool, settings, annotations)
+            if settings.collection:  # its rows are the images' ids
+                images = [replace(image, id=row) for image, row in zip(images, rows, strict=True)]
             study = cls(folder, settings)
-            facts = {"settings": _as_json(settings), "versions": _versions()}
+            if study.store.is_shared and not study.store.is_empty:
+                raise StudyError(
+                    f"{study.store.name} holds a study already; join it (brainloop join {folder} {settings.store}), or "
+                    "give another database (createdb NAME)"
+                )
+            facts: dict[str, Any] = {"settings": settings.as_json(), "versions": versions()}
+            if settings.collection:
+                facts["backbone"] = backbone.fingerprint
             skipped = [(skipped.path, skipped.reason) for skipped in pool.skipped]
             if annotations:
                 skipped += [(problem.where, problem.reason) for problem in annotations.problems]
@@ -162,6 +174,46 @@ class Study:
             study.store.create(images, list(reasons.items()), facts)
             settings.save(folder / "study.toml")
         return study
+
+    @classmethod
+    def join(cls, folder: Path | str, store: str, **here: Any) -> "Study":
+        """Make a folder for another station of a study that is shared.
+
+        Parameters
+        ----------
+        folder : path
+            Where; new or empty.
+        store : str
+            URL of the database that holds the study.
+        **here
+            Settings of `HERE` that differ on this machine, such as the folder of the ``images``.
+
+        Raises
+        ------
+        StudyError
+            If the folder holds something, the database holds no study, or the images are not where they should be.
+        """
+        folder = Path(folder)
+        if folder.is_file() or (folder.exists() and any(folder.iterdir())):
+            raise StudyError(f"expected a new or empty folder at {folder}; name another")
+        shared = Store(store)
+        made = shared.fact("settings") if shared.is_shared and not shared.is_empty else None
+        shared.close()
+        if made is None:
+            raise StudyError(
+                f"expected the PostgreSQL database of a study at {store}, and there is no study; make one with: "
+                f"brainloop new {folder} IMAGES --target CLASS --store {store}"
+            )
+        settings = Settings(**made | here | {"store": store}).with_whole_paths()
+        if not settings.collection and not Path(settings.images).is_dir():
+            raise StudyError(
+                f"the study's images are in {settings.images}, and there is no such folder here; say where they are "
+                "on this machine with --images"
+            )
+        load_backbone(settings.backbone, output=settings.backbone_output)
+        (folder / "models").mkdir(parents=True)
+        settings.save(folder / "study.toml")
+        return cls.open(folder)
 
     @classmethod
     def open(cls, folder: Path | str) -> "Study":
@@ -179,23 +231,54 @@ class Study:
                 f"brainloop new {folder} IMAGES --target CLASS"
             )
         study = cls(folder, Settings.load(folder / "study.toml"))
-        made, now = study.store.fact("settings"), _as_json(study.settings)
+        made, now = study.store.fact("settings"), study.settings.as_json()
         if made is None:
-            raise StudyError(f"{folder / 'store.sqlite'} is not this study's store, or is lost; put back a copy of it")
-        changed = [name for name in now if name not in CHANGEABLE and made.get(name) != now[name]]
+            raise StudyError(f"{study.store.name} is not this study's store, or is lost; put back a copy of it")
+        # A setting that came after the study was made is as it would have been.
+        made = Settings(images=study.settings.images, target="any").as_json() | made
+        may_differ = CHANGEABLE | (HERE if study.store.is_shared else frozenset())
+        changed = [name for name in now if name not in may_differ and made.get(name) != now[name]]
         if changed:
             was = ", ".join(f"{name} = {made.get(name)!r}" for name in changed)
             raise StudyError(
                 f"{folder / 'study.toml'}: {', '.join(changed)} cannot change once a study is made; it was {was}. "
                 f"Put it back, or make a new study in another folder. What may change: {', '.join(sorted(CHANGEABLE))}"
             )
+        study.models.heed_erasures()
         return study
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Hold the study for one process that adds to it."""
+    def running(self, station: str = "local", person: str = "") -> Iterator[None]:
+        """Hold the study's folder for one process that adds to it; where stations share the study, be one of them.
+
+        Parameters
+        ----------
+        station : str
+            Its name.
+        person : str
+            Who sits there, where that is known.
+
+        Raises
+        ------
+        StudyError
+            If another process holds the folder, or is that station.
+        """
         with locked(self.folder, f"another process is running the study in {self.folder}; wait until it has stopped"):
-            yield
+            if self.store.is_shared:
+                self.models.heed_erasures()
+                with at_station(self.store, station, person):
+                    yield
+            elif station != "local":
+                raise StudyError(
+                    f"expected a study that stations share, and the store of {self.folder} is a file for one; leave "
+                    f"out the station {station!r}, or make a study with --store postgresql://HOST/DATABASE"
+                )
+            else:
+                yield
+
+    def at_work(self) -> list[str]:
+        """Name the stations at which somebody is looking, where several share the study."""
+        return [one.name for one in self.store.stations() if one.alive] if self.store.is_shared else []
 
     def data(self, progress: Progress = no_progress) -> StudyData:
         """Embed what is not embedded yet, and return what the loop computes with.
@@ -212,9 +295,13 @@ class Study:
         """
         if self._data is not None:
             return self._data
+        images = [image for image in self.store.images() if image.part in ("pool", "test")]
+        if self.settings.collection:
+            collection = Collection.open(self.settings.collection)
+            self._data = self._data_of(images, lambda part: collection.vectors(np.array([one.id for one in part])))
+            return self._data
         if not Path(self.settings.images).is_dir():
             raise StudyError(f"the images' folder {self.settings.images} is not there; put it back and try again")
-        images = [image for image in self.store.images() if image.part in ("pool", "test")]
         wanted = [Image(image.hash, image.path, image.label) for image in images]
         vectors = self.embed(wanted, Path(self.settings.images), progress)
         unusable = {skipped.path: skipped.reason for skipped in vectors.failed}
@@ -225,22 +312,25 @@ class Study:
                 f"({unusable[lost[0]]}); put them back into {self.settings.images} and run the study again"
             )
         images = [image for image in images if image.path not in unusable]
-        pool = [image for image in images if image.part == "pool"]
-        test = [image for image in images if image.part == "test"]
-        if len(pool) < 2:
+        if sum(image.part == "pool" for image in images) < 2:
             reasons = "; ".join(f"{path}: {reason}" for path, reason in list(unusable.items())[:3])
-            raise StudyError(f"expected two usable images or more in the pool, found {len(pool)} ({reasons})")
+            raise StudyError(f"expected two usable images or more in the pool, found fewer ({reasons})")
         if unusable:
             self.store.skip(unusable)
+        self._data = self._data_of(images, lambda part: vectors.rows(image.hash for image in part))
+        return self._data
+
+    def _data_of(self, images: list[PoolImage], vectors: Callable[[list[PoolImage]], FloatArray]) -> StudyData:
+        pool = [image for image in images if image.part == "pool"]
+        test = [image for image in images if image.part == "test"]
         known = is_known([image.label for image in images], self.settings)
-        self._data = StudyData(
+        return StudyData(
             ids=np.array([image.id for image in pool]),
-            pool=vectors.rows(image.hash for image in pool),
+            pool=vectors(pool),
             truth=self._truth(pool) if known else None,
-            test=vectors.rows(image.hash for image in test),
+            test=vectors(test),
             test_truth=self._truth(test) if known and test else None,
         )
-        return self._data
 
     def embed(self, images: Sequence[Image], root: Path, progress: Progress = no_progress) -> Embeddings:
         """Embed images of any folder with this study's backbone, through its cache.
@@ -266,7 +356,7 @@ class Study:
         cache = self.folder / "embeddings"
         return embed(images, root, backbone, cache, dtype=self.settings.precision, progress=progress)
 
-    def grow(self, ready: Collection[str], progress: Progress = no_progress) -> int:
+    def grow(self, ready: Several[str], progress: Progress = no_progress) -> int:
         """Add to the pool what is new in the images' folder; give how many images.
 
         Parameters
@@ -295,60 +385,27 @@ class Study:
         self._data = None
         return len(new)
 
+    def renew(self, images: Sequence[PoolImage], parts: Mapping[str, Sequence[int]]) -> None:
+        """Add images to a pool that is drawn from a collection, and move others, by id, to the part that names them."""
+        self.store.add(images)
+        for part, ids in parts.items():
+            self.store.move(ids, part)
+        self._data = None
+
     def feature_map(self, data: StudyData) -> FeatureMap:
         """Read the feature map of the head; a review takes its model's, others fit theirs on the pool, once."""
-        path = self.model_path("features")
-        if not path.exists():
+        path = self.models.path("features")
+        if not self.models.has("features"):
             inherited = self.settings.model and Path(self.settings.model) / "models" / path.name
             fit = SYSTEMS[self.settings.system].fit_features
             (load_features(inherited) if inherited else fit(data.pool, seed=self.settings.seed)).save(path)
+            self.models.publish("features")
         return load_features(path)
 
     def features(self, data: StudyData) -> tuple[FloatArray, FloatArray]:
         """Map the pool's and the test part's embeddings to features, (n_pool, n_features) and (n_test, n_features)."""
         feature_map = self.feature_map(data)
         return feature_map(data.pool), feature_map(data.test)
-
-    def remember(self, facts: dict[str, Any], erps: Mapping[str, ERP]) -> None:
-        """Keep what a report says of the observer, so that it needs neither recordings nor observer."""
-        self.store.note("observer", facts)
-        self.store.note("versions", _versions())
-        for number, (name, mean) in enumerate(erps.items()):
-            tensors = {"mean": mean.mean, "half_width": mean.half_width, "times": mean.times}
-            words = {"name": name, "n": json.dumps(mean.n), "channels": json.dumps(mean.channels)}
-            save_tensors(self.model_path(f"erp-{number:03d}"), tensors, words)
-
-    def erps(self) -> dict[str, ERP]:
-        """Read the mean responses that `remember` kept, by the name of their recording."""
-        found = {}
-        for path in sorted((self.folder / "models").glob("erp-*.safetensors")):
-            tensors, words = load_tensors(path)
-            n, channels = json.loads(words["n"]), json.loads(words["channels"])
-            found[words["name"]] = ERP(**tensors, n=tuple(n), channels=tuple(channels))
-        return found
-
-    def forget(self, person: str) -> int:
-        """Take a person out of what `remember` kept; give how many recordings and mean responses went."""
-        theirs = f"{person}/"  # a live recording is called PERSON/SESSION
-        gone = 0
-        for path in sorted((self.folder / "models").glob("erp-*.safetensors")):
-            _, words = load_tensors(path)
-            if words["name"].startswith(theirs) or words["name"] == person:
-                path.unlink()
-                gone += 1
-        facts = self.store.fact("observer") or {}
-        recordings = facts.get("recordings")
-        if isinstance(recordings, list):
-            kept = [
-                about
-                for about in recordings
-                if not isinstance(about, dict)
-                or (about.get("person") != person and not str(about.get("name", "")).startswith(theirs))
-            ]
-            if len(kept) < len(recordings):
-                gone += len(recordings) - len(kept)
-                self.store.note("observer", facts | {"recordings": kept})
-        return gone
 
     def head(self, round_number: int | None = None) -> AnyHead:
         """Read the head of a round, the last by default.
@@ -363,14 +420,16 @@ class Study:
             raise StudyError(
                 f"expected a trained head in {self.folder}, but no round is over yet: brainloop run {self.folder}"
             )
-        return load_head(self.model_path(f"head-{round_number or rounds[-1].number:03d}"))
-
-    def model_path(self, name: str) -> Path:
-        """Where a model of that name lies."""
-        return self.folder / "models" / f"{name}.safetensors"
+        name = f"head-{round_number or rounds[-1].number:03d}"
+        self.models.has(name)
+        return load_head(self.models.path(name))
 
     def image_path(self, image: PoolImage) -> Path:
-        """Where an image's file lies."""
+        """Where an image's file lies; one from afar is copied into the study's folder when it is first asked for."""
+        if self.settings.collection and "://" in self.settings.images:
+            return Collection.open(self.settings.collection).fetch(
+                Image(image.hash, image.path, image.label), self.folder / "images"
+            )
         return Path(self.settings.images) / image.path
 
     def _truth(self, images: list[PoolImage]) -> dict[str, BoolArray]:
@@ -379,18 +438,6 @@ class Study:
         is_name = {name: np.asarray(labels == name, dtype=bool) for name in self.settings.names}
         audited = self.settings.use == "audit"
         return {f"not {name}": ~members for name, members in is_name.items()} if audited else is_name
-
-
-def _with_whole_paths(settings: Settings) -> Settings:
-    """Resolve paths, so that a study goes on from whatever folder it is started in."""
-    return replace(
-        settings,
-        images=str(Path(settings.images).resolve()),
-        recordings=tuple(str(Path(path).resolve()) for path in settings.recordings),
-        backbone=str(Path(settings.backbone).resolve()) if Path(settings.backbone).exists() else settings.backbone,
-        annotations=settings.annotations and str(Path(settings.annotations).resolve()),
-        model=settings.model and str(Path(settings.model).resolve()),
-    )
 
 
 def _as_its_model(settings: Settings) -> Settings:
@@ -409,11 +456,35 @@ def _as_its_model(settings: Settings) -> Settings:
     return replace(settings, system=system, **{name: getattr(found, name) for name in same})
 
 
-def _as_json(settings: Settings) -> dict[str, Any]:
-    values = {setting.name: getattr(settings, setting.name) for setting in fields(settings)}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+def _as_its_collection(settings: Settings) -> Settings:
+    """Let a study that draws from a collection see images as that does, and where that has them."""
+    if settings.collection is None:
+        return settings
+    about = Collection.open(settings.collection).manifest
+    if not about.fingerprint:
+        raise SettingsError(
+            f"collection: expected one that `brainloop collect` made; {settings.collection} holds vectors made by "
+            "others, of images that cannot be shown"
+        )
+    if load_backbone(about.backbone, output=about.output).fingerprint != about.fingerprint:
+        raise SettingsError(
+            f"collection: its vectors were made by {about.backbone}, which is not what it was; collect the images anew"
+        )
+    if settings.use != "train" or settings.annotations:
+        raise SettingsError("collection: only a study that trains a classifier draws from one, without annotations")
+    if settings.backbone not in (Settings.backbone, about.backbone):
+        raise SettingsError(f"backbone: the collection was embedded by {about.backbone}; {settings.backbone} came")
+    return replace(settings, images=about.root, backbone=about.backbone, backbone_output=about.output)
 
 
-def _versions() -> dict[str, str]:
+def _draw(settings: Settings) -> tuple[list[int], Pool]:
+    """Draw the first working part of a collection: rows, rising, and their images."""
+    collection = Collection.open(settings.collection or "")
+    rows = draw(collection, settings.working, np.random.default_rng([settings.seed, 7]))
+    return rows.tolist(), Pool(Path(settings.images), tuple(collection.rows_of(rows)), ())
+
+
+def versions() -> dict[str, str]:
+    """Give the version of brainloop and of what it computes with."""
     packages = ("brainloop", "numpy", "scipy", "scikit-learn", "onnxruntime", "mne", "pyriemann", "torch", "pillow")
     return {package: version(package) for package in packages}

@@ -195,7 +195,8 @@ CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_s
 
 @settings(max_examples=150, deadline=None)
 @given(
-    labels=st.lists(CELL.filter(lambda cell: "\ufffd" not in cell), min_size=2, max_size=8),
+    # A table without a header has no names, so that a cell "1" would be taken for the name of the column asked for.
+    labels=st.lists(CELL.filter(lambda cell: "\ufffd" not in cell and cell not in "12"), min_size=2, max_size=8),
     separator=st.sampled_from(",;\t|"),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -83,3 +85,19 @@ def test_variance_reduction_needs_a_posterior(belief):
         CLASS_QUERIES["variance_reduction"](
             Belief(belief.features, head, belief.evidence), 0, 5, np.random.default_rng(1), None
         )
+
+
+@pytest.mark.parametrize("name", CLASS_QUERIES)
+def test_what_others_are_looking_at_is_asked_about_for_no_class(belief, name):
+    pending = np.arange(10, 90, 3)
+    for k in range(K):
+        images = CLASS_QUERIES[name](replace(belief, pending=pending), k, 120, np.random.default_rng(1), None).images()
+        assert images.size
+        assert not set(images.tolist()) & set(pending.tolist())
+
+
+def test_looks_under_way_take_their_part_of_the_promise(belief):
+    alone = CLASS_QUERIES["variance_reduction"](belief, 0, 10, np.random.default_rng(1), None)
+    busy = replace(belief, pending=np.sort(alone.images()))
+    beside = CLASS_QUERIES["variance_reduction"](busy, 0, 10, np.random.default_rng(1), None)
+    assert beside.promise < alone.promise

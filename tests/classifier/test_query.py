@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +17,7 @@ from brainloop.classifier.query import (
     knows_a_target,
     least_certain,
     least_confident,
+    promised,
     random_images,
     unsure_share,
     variance_reduction,
@@ -182,3 +185,90 @@ def test_the_unsure_share_counts_confidences_below_the_threshold():
 )
 def test_convergence_takes_two_rounds_running_under_five_percent(shares, converged):
     assert has_converged(shares) is converged
+
+
+@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("threshold", [None, 0.9])
+def test_no_query_chooses_what_others_are_looking_at(name, threshold):
+    belief, pending = a_trained_belief(), np.arange(0, 60, 4)
+    chosen = QUERIES[name](replace(belief, pending=pending), 60, rng(), threshold)
+    assert not set(chosen) & set(pending)
+    assert threshold is not None or chosen.size == 45
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_with_nothing_pending_a_query_chooses_as_without(name):
+    belief = a_trained_belief()
+    alone = QUERIES[name](belief, 20, rng(3), 0.9)
+    empty = replace(belief, pending=np.array([], dtype=np.int64), telling=np.full(60, TOLD))
+    np.testing.assert_array_equal(QUERIES[name](empty, 20, rng(3), 0.9), alone)
+
+
+def test_four_who_ask_at_once_choose_what_one_would_ask_one_after_the_other():
+    belief = a_trained_belief()
+    alone = variance_reduction(belief, 40, rng())
+    pending = np.array([], dtype=np.int64)
+    for _ in range(4):
+        chosen = variance_reduction(replace(belief, pending=np.sort(pending)), 10, rng())
+        pending = np.concatenate([pending, chosen])
+    assert set(pending) == set(alone)
+
+
+def test_what_a_look_tells_is_weighed_image_by_image():
+    belief = a_trained_belief()
+    first = variance_reduction(belief, 1, rng())[0]
+    telling = np.full(60, TOLD)
+    telling[first] = TOLD / 100  # whoever asks has seen it already
+    assert first not in variance_reduction(replace(belief, telling=telling), 5, rng())
+
+
+@pytest.mark.parametrize("name", QUERIES)
+@pytest.mark.parametrize("threshold", [None, 0.9])
+def test_what_others_are_looking_at_is_never_chosen_and_all_else_may_be(name, threshold):
+    belief, pending = a_trained_belief(), np.arange(5, 45, 2)
+    chosen = QUERIES[name](replace(belief, pending=pending), 60, rng(), threshold)
+    assert not set(chosen.tolist()) & set(pending.tolist())
+    assert threshold is not None or chosen.size == 60 - pending.size
+    none_left = replace(belief, pending=np.arange(60))
+    assert QUERIES[name](none_left, 9, rng(), threshold).size == 0
+
+
+@pytest.mark.parametrize("name", set(QUERIES) - {"k_means"})
+def test_pending_images_that_are_none_change_nothing(name):
+    belief = a_trained_belief()
+    nobody = replace(belief, pending=np.zeros(0, dtype=np.int64), telling=np.full(60, TOLD))
+    np.testing.assert_array_equal(QUERIES[name](nobody, 20, rng(3), 0.9), QUERIES[name](belief, 20, rng(3), 0.9))
+
+
+def test_four_who_ask_one_after_the_other_choose_what_one_would_choose_for_all_four():
+    belief = a_trained_belief(n=300)
+    one = variance_reduction(belief, 40, rng())
+    four = np.zeros(0, dtype=np.int64)
+    for seed in range(4):
+        four = np.append(four, variance_reduction(replace(belief, pending=np.sort(four)), 10, rng(seed)))
+    np.testing.assert_array_equal(four, one)
+
+
+def test_what_is_promised_is_what_the_head_would_be_left_with():
+    belief = a_trained_belief()
+    gradients, told = belief.head.gradients(belief.features[:7]).astype(float), rng(1).random(7)
+    left = promised(belief.head.covariance, gradients, told)
+    precision = np.linalg.inv(belief.head.covariance) + (gradients.T * told) @ gradients
+    np.testing.assert_allclose(left, np.linalg.inv(precision), rtol=1e-6, atol=1e-10)
+
+
+def test_the_start_chooses_nothing_next_to_what_others_are_looking_at():
+    centres = 10 * rng(2).normal(size=(8, 3))
+    group = np.repeat(np.arange(8), 20)
+    belief = Belief(centres[group] + 0.01 * rng(3).normal(size=(160, 3)), None, np.zeros(160))
+    first = k_means(belief, 5, rng(4))
+    second = k_means(replace(belief, pending=np.sort(first)), 3, rng(4))
+    assert sorted(group[np.append(first, second)]) == list(range(8))
+
+
+def test_of_two_equal_images_the_one_is_asked_about_of_which_a_look_tells_more():
+    belief = a_trained_belief()
+    twice = Belief(np.vstack([belief.features] * 2), belief.head, np.tile(belief.evidence, 2))
+    telling = np.where(np.arange(120) < 60, 0.1, 0.3)
+    chosen = variance_reduction(replace(twice, telling=telling), 10, rng())
+    assert (chosen >= 60).all()

@@ -22,7 +22,9 @@ from PIL import Image
 from websockets.sync.client import connect
 
 from brainloop.bench import browser
+from brainloop.calibration import Calibrated, save_calibrated
 from brainloop.errors import StudyError
+from brainloop.observers.keys import ReactionModel
 from brainloop.observers.presser import Presser
 from brainloop.studio.activity import Activity
 from brainloop.studio.page import PageScreen
@@ -88,6 +90,9 @@ class StandIn:
 
     def results(self):
         return {"auc": []}
+
+    def people(self):
+        return [{"name": "ada", "looks": 3}]
 
     def export(self, what, force=False):
         self.out.mkdir(exist_ok=True)
@@ -375,13 +380,16 @@ class Room:
         self._environment, self._pictures = {"LSLAPICFG": str(config)}, pictures
 
     @contextmanager
-    def visit(self, home):
-        """A studio of a folder, and somebody at its page."""
-        with (
-            browser.studio_process(home, environment=self._environment) as studio,
-            browser.open_browser(studio) as page,
-        ):
-            yield Visitor(page.page, studio, self._pictures)
+    def visit(self, home, *arguments, beside=None):
+        """A studio of a folder, and somebody at its page; in the browser of another visitor, if `beside` is one."""
+        with browser.studio_process(home, *arguments, environment=self._environment) as studio:
+            if beside is None:
+                with browser.open_browser(studio) as page:
+                    yield Visitor(page.page, studio, self._pictures)
+            else:
+                page = beside.page.context.browser.new_page(viewport=beside.page.viewport_size)
+                yield Visitor(page, studio, self._pictures)
+                page.close()
 
     def wearer(self, source, *arguments):
         """A simulated wearer who looks at the page, clearly unless told otherwise."""
@@ -420,11 +428,15 @@ class Finger:
         deadline = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < deadline, f"{self.presentations} images were seen"
-            self._look()
-            self._until = time.monotonic()  # the clock of LSL
-            while self._due and self._due[0] <= self._until:
-                self._due.pop(0)
-                self._visitor.page.keyboard.press("Space")
+            self.press()
+
+    def press(self):
+        """Look for a moment, and press if it is time."""
+        self._look()
+        self._until = time.monotonic()  # the clock of LSL
+        while self._due and self._due[0] <= self._until:
+            self._due.pop(0)
+            self._visitor.page.keyboard.press("Space")
 
     def _look(self):
         while select.select([self._markers.stdout], [], [], 0.005)[0]:
@@ -451,10 +463,25 @@ def _shows(image, looked_for):
     return (folder == name) is (looked_for == name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def finger_of():
     """Somebody's finger: called with a visitor, the markers, the size of blocks and the SOA."""
     return Finger
+
+
+@pytest.fixture(scope="session")
+def calibrate_key():
+    """Give a person of a study the calibration of a key that they will press as `Presser` does."""
+
+    def calibrate(folder, person):
+        keys = ReactionModel(0.45, 0.1, 0.9, 2 / 60, 60, 440)
+        facts = {
+            "person": person, "session": "s", "mode": "keyboard", "presentations": 500, "targets": 60, "seconds": 100.0,
+            "rejected": {}, "auc": 0.95, "low": 0.92, "high": 0.98, "keys": keys.to_dict() | {"presses": 60},
+        }  # fmt: skip
+        save_calibrated(Calibrated(facts, keys=keys), folder / "people" / person)
+
+    return calibrate
 
 
 @pytest.fixture(scope="session")

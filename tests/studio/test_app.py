@@ -157,6 +157,10 @@ def test_exports_are_listed_and_downloaded_and_never_opened_as_a_page(served):
     assert answer.headers["content-disposition"].startswith("attachment")
 
 
+def test_people_are_listed(served):
+    assert served.ask("/api/people").json() == {"people": [{"name": "ada", "looks": 3}]}
+
+
 def test_the_state_is_pushed_at_first_and_whenever_it_has_changed(served):
     with served.socket("events") as socket:
         first = hear(socket)

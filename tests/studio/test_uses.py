@@ -10,23 +10,11 @@ from zipfile import ZipFile
 
 import pytest
 
-from brainloop.calibration import Calibrated, save_calibrated
 from brainloop.loop import run
-from brainloop.observers.keys import ReactionModel
 from brainloop.observers.oracle import Oracle
 from brainloop.study import Study
 
 SHORT = {"block_size": 25, "looks_per_round": 75, "max_looks": 75, "pause": 0.5}
-
-
-def calibrate(folder, person):
-    """Give a person the calibration of a key that they will press as `Presser` does."""
-    keys = ReactionModel(0.45, 0.1, 0.9, 2 / 60, 60, 440)
-    facts = {
-        "person": person, "session": "s", "mode": "keyboard", "presentations": 500, "targets": 60, "seconds": 100.0,
-        "rejected": {}, "auc": 0.95, "low": 0.92, "high": 0.98, "keys": keys.to_dict() | {"presses": 60},
-    }  # fmt: skip
-    save_calibrated(Calibrated(facts, keys=keys), folder / "people" / person)
 
 
 def look(folder, rounds):
@@ -69,7 +57,7 @@ def trained(photos, tmp_path_factory):
     return home
 
 
-def test_several_classes_are_chosen_looked_for_in_turn_and_told_apart(rooms, skies, finger_of, tmp_path):
+def test_several_classes_are_chosen_looked_for_in_turn_and_told_apart(rooms, skies, finger_of, calibrate_key, tmp_path):
     room, seen = rooms(), []
     with room.visit(tmp_path) as visitor, room.lab("markers") as markers:
         page = visitor.page
@@ -80,7 +68,7 @@ def test_several_classes_are_chosen_looked_for_in_turn_and_told_apart(rooms, ski
         visitor.picture("classes-study")
         assert visitor.state()["study"]["names"] == ["day", "night", "sunset"]
         visitor.post("person", name="cleo", consent=True, no_epilepsy=True)
-        calibrate(tmp_path / "skies", "cleo")
+        calibrate_key(tmp_path / "skies", "cleo")
         visitor.post("mode", mode="keyboard")
         visitor.turn_to("Watch")
         visitor.click("Start")

@@ -15,10 +15,18 @@ def test_counts_follow_what_the_loop_and_the_observer_tell():
     watched.hear("show", Block(2, 3, (1, 2, 3), 0.2), 0)
     for rejected in (None, "late", "amplitude"):
         watched.hear("look", response(rejected))
-    watched.hear("round", {"unsure": 0.1})
+    watched.hear("round", {"unsure": 0.1, "looks": 103})
     assert (watched.round, watched.block, watched.looks, watched.answered) == (2, 3, 103, 3)
     assert (watched.late, watched.rejected) == (1, 2)
     assert watched.sure == pytest.approx(0.9)
+
+
+def test_looks_of_other_stations_are_counted_once_a_round_is_over():
+    watched = Watched.begin(10, [])
+    watched.hear("look", response())
+    watched.hear("round", {"unsure": 0.1, "looks": 50})
+    watched.hear("look", response())
+    assert (watched.looks, watched.answered) == (51, 2)
 
 
 def test_images_an_hour_are_counted_from_the_beginning_and_not_at_once():

@@ -179,7 +179,7 @@ def test_a_correction_decides(audited, tmp_path):
 
 def test_what_the_classifier_said_is_kept_for_these_very_annotations(audited):
     study, _ = audited
-    path = study.model_path("doubt")
+    path = study.models.path("doubt")
     written = path.read_bytes()
     assert Audit(study, study.data()).believe().doubt.given.size == 160
     assert path.read_bytes() == written

@@ -162,7 +162,7 @@ def _outcome(folder: Path) -> tuple[bytes, ...]:
     looks, last = study.store.looks(), study.store.rounds()[-1].number
     rounds = [(r.number, r.looks, r.images, r.viewing_s, r.unsure, r.auc, r.converged) for r in study.store.rounds()]
     arrays = (looks.image, looks.score, looks.evidence, looks.block)
-    tensors, words = load_tensors(study.model_path(f"head-{last:03d}"))  # in the file their order is left to chance
+    tensors, words = load_tensors(study.models.path(f"head-{last:03d}"))  # in the file their order is left to chance
     head = [tensors[name].tobytes() for name in sorted(tensors)]
     return (*(array.tobytes() for array in arrays), *head, repr((sorted(words.items()), rounds)).encode())
 

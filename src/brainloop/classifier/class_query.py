@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from brainloop._blas import one_thread
 from brainloop._types import FloatArray, IntArray
-from brainloop.classifier.query import CANDIDATES, TOLD, Belief, confidence, most_telling
+from brainloop.classifier.query import CANDIDATES, TOLD, Belief, confidence, most_telling, promised
 from brainloop.errors import SettingsError
 
 __all__ = ["CLASS_QUERIES", "ClassQuery", "Offer", "ask"]
@@ -65,12 +65,12 @@ def ask(
 
 def least_confident(belief: Belief, k: int, n: int, rng: np.random.Generator, threshold: float | None = None) -> Offer:
     """Choose the images of which the classifier is least sure whether they are of class k: ``p_k (1 - p_k)``."""
-    return _least(belief.log_odds, k, n, rng, threshold)
+    return _least(belief, belief.log_odds, k, n, rng, threshold)
 
 
 def least_certain(belief: Belief, k: int, n: int, rng: np.random.Generator, threshold: float | None = None) -> Offer:
     """Choose those of which classifier and person together are least sure of class k."""
-    return _least(belief.posterior, k, n, rng, threshold)
+    return _least(belief, belief.posterior, k, n, rng, threshold)
 
 
 def variance_reduction(
@@ -86,17 +86,18 @@ def variance_reduction(
     if covariance is None:
         raise SettingsError("this query needs a head with a posterior: regularisation 'laplace'; another one came")
     q, p = softmax(belief.posterior, axis=1), softmax(belief.log_odds, axis=1)
-    told = TOLD * q[:, k] * (1 - q[:, k])
+    told = belief.told * q[:, k] * (1 - q[:, k])
     if threshold is not None:
         told[confidence(belief.posterior) >= threshold] = 0
+    if belief.pending is not None and belief.pending.size:
+        # What they are looked at for is not known here; the likeliest class says most.
+        rows, best = belief.pending, q[belief.pending].argmax(axis=1)
+        sure = q[rows, best]
+        covariance = promised(covariance, _gradients(belief, p, rows, best), TOLD * sure * (1 - sure))
+        told[rows] = 0
     likely = np.lexsort((rng.random(told.size), -told))[:CANDIDATES]
     likely = likely[told[likely] > 0]
-    others = p[likely].copy()
-    others[:, k] = 0
-    towards = -others / np.maximum(others.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-    towards[:, k] = 1
-    design = np.column_stack([belief.features[likely], np.ones(likely.size)]).astype(np.float64)
-    gradients = (towards[:, :, None] * design[:, None, :]).reshape(likely.size, -1)
+    gradients = _gradients(belief, p, likely, np.full(likely.size, k))
     pool, told = belief.information, told[likely]
     spread = gradients @ covariance
     variance, reach = (spread * gradients).sum(axis=1), ((spread @ pool) * spread).sum(axis=1)
@@ -110,11 +111,23 @@ def variance_reduction(
     return Offer(float(promise[best[:n]].sum()), images)
 
 
+def _gradients(belief: Belief, p: FloatArray, rows: IntArray, k: IntArray) -> FloatArray:
+    """Give the derivatives by the head's parameters of the log-odds of class k[i] against the rest at rows[i]."""
+    each = np.arange(rows.size)
+    others = p[rows].copy()
+    others[each, k] = 0
+    towards = -others / np.maximum(others.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+    towards[each, k] = 1
+    design = np.column_stack([belief.features[rows], np.ones(rows.size)]).astype(np.float64)
+    n_parameters = towards.shape[1] * design.shape[1]  # there may be no row to tell it from
+    return np.asarray((towards[:, :, None] * design[:, None, :]).reshape(rows.size, n_parameters))
+
+
 def random_images(belief: Belief, k: int, n: int, rng: np.random.Generator, _threshold: float | None = None) -> Offer:
     """Choose images at random, those that nobody asked about class k first; each class promises the same by and by."""
-    order = rng.permutation(len(belief.evidence))
+    order = belief.free(rng.permutation(len(belief.evidence)))
     asked = belief.evidence[order, k] != 0
-    return Offer(-float(asked.mean()), lambda: order[np.argsort(asked, kind="stable")][:n])
+    return Offer(-float(asked.mean()) if asked.size else -1.0, lambda: order[np.argsort(asked, kind="stable")][:n])
 
 
 CLASS_QUERIES: dict[str, ClassQuery] = {
@@ -126,11 +139,13 @@ CLASS_QUERIES: dict[str, ClassQuery] = {
 """Every class query, by the name that a system uses for its query."""
 
 
-def _least(logits: FloatArray, k: int, n: int, rng: np.random.Generator, threshold: float | None) -> Offer:
+def _least(
+    belief: Belief, logits: FloatArray, k: int, n: int, rng: np.random.Generator, threshold: float | None
+) -> Offer:
     p = softmax(logits, axis=1)[:, k]
     doubt = p * (1 - p)
     if threshold is not None:
         doubt[confidence(logits) >= threshold] = 0
-    order = np.lexsort((rng.random(doubt.size), -doubt))[:n]
+    order = belief.free(np.lexsort((rng.random(doubt.size), -doubt)))[:n]
     order = order[doubt[order] > 0]
     return Offer(float(doubt[order].sum()), lambda: order)

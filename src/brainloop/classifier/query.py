@@ -27,6 +27,7 @@ __all__ = [
     "least_certain",
     "least_confident",
     "most_telling",
+    "promised",
     "random_images",
     "unsure_share",
     "variance_reduction",
@@ -55,11 +56,17 @@ class Belief:
         The classifier.
     evidence : array, shape (n_pool,)
         The total evidence ``L``, nats; 0 for an image that nobody looked at. Of K classes (n_pool, K).
+    pending : array of int, optional
+        Images that others are looking at, rising: none is asked about, and what their looks promise counts as promised.
+    telling : array, shape (n_pool,), optional
+        What a look tells of each image, as a share of what its true label would; `TOLD` by default.
     """
 
     features: FloatArray
     head: AnyHead
     evidence: FloatArray
+    pending: IntArray | None = None
+    telling: FloatArray | None = None
 
     @cached_property
     def log_odds(self) -> FloatArray:
@@ -80,6 +87,21 @@ class Belief:
     def posterior(self) -> FloatArray:
         """Log-odds of classifier and evidence together, ``z + L``, of the shape of ``z``, nats."""
         return self.log_odds + self.evidence
+
+    @property
+    def told(self) -> FloatArray | float:
+        """What a look tells, as a share of what the true label would: `telling`, or `TOLD` of any image."""
+        return TOLD if self.telling is None else self.telling
+
+    def keep(self, rows: IntArray) -> "Belief":
+        """Give what is known of some images alone; those of them that are pending stay so."""
+        pending = None if self.pending is None else np.flatnonzero(np.isin(rows, self.pending))
+        telling = None if self.telling is None else self.telling[rows]
+        return Belief(self.features[rows], self.head, self.evidence[rows], pending, telling)
+
+    def free(self, images: IntArray) -> IntArray:
+        """Keep of these images, in their order, those that nobody is looking at."""
+        return images if self.pending is None else images[~np.isin(images, self.pending)]
 
 
 Query = Callable[[Belief, int, np.random.Generator, float | None], IntArray]
@@ -130,7 +152,7 @@ def least_confident(belief: Belief, n: int, rng: np.random.Generator, threshold:
         Indices of images, least sure first. Images that were shown before may come again, and do for as long as the
         classifier does not believe the answer.
     """
-    return _least(belief.log_odds, n, rng, threshold)
+    return _least(belief, belief.log_odds, n, rng, threshold)
 
 
 def least_certain(belief: Belief, n: int, rng: np.random.Generator, threshold: float | None = None) -> IntArray:
@@ -138,7 +160,7 @@ def least_certain(belief: Belief, n: int, rng: np.random.Generator, threshold: f
 
     An image comes again only while what the person said of it, together with the classifier, settles nothing.
     """
-    return _least(belief.posterior, n, rng, threshold)
+    return _least(belief, belief.posterior, n, rng, threshold)
 
 
 def variance_reduction(belief: Belief, n: int, rng: np.random.Generator, threshold: float | None = None) -> IntArray:
@@ -148,8 +170,8 @@ def variance_reduction(belief: Belief, n: int, rng: np.random.Generator, thresho
     classifier and person together say ``q = sigmoid(z + L)``, is taken to tell as much of its log-odds as a share
     `TOLD` of its true label would: a Fisher information of ``TOLD q (1 - q)``. Images are chosen one after the other,
     each for the fall in the pool's variance, summed with the weights ``p (1 - p)``, ``p = sigmoid(z)``, that its look
-    promises beside those already chosen; so no two ask the same. Other parameters as in `least_confident`; the head
-    must have a posterior.
+    promises beside those already chosen; so no two ask the same. Looks of others that are under way are counted as
+    chosen before the first. Other parameters as in `least_confident`; the head must have a posterior.
 
     References
     ----------
@@ -161,9 +183,13 @@ def variance_reduction(belief: Belief, n: int, rng: np.random.Generator, thresho
         raise SettingsError("this query needs a head with a posterior: regularisation 'laplace'; another one came")
     gradients = belief.head.gradients(belief.features).astype(np.float64)
     q, pool = expit(belief.posterior), belief.information
-    told = TOLD * q * (1 - q)
+    told = belief.told * q * (1 - q)
     if threshold is not None:
         told[confidence(belief.posterior) >= threshold] = 0
+    if belief.pending is not None and belief.pending.size:
+        under_way = TOLD * q[belief.pending] * (1 - q[belief.pending])
+        covariance = promised(covariance, gradients[belief.pending], under_way)
+        told[belief.pending] = 0
     reach = _quadratic(gradients, covariance @ pool @ covariance)
     variance = _quadratic(gradients, covariance)
     promise = told * reach / (1 + told * variance)
@@ -172,6 +198,28 @@ def variance_reduction(belief: Belief, n: int, rng: np.random.Generator, thresho
 
     chosen = most_telling(gradients[likely], told[likely], reach[likely], variance[likely], covariance, pool, n)
     return np.asarray(likely[chosen])
+
+
+def promised(covariance: FloatArray, gradients: FloatArray, told: FloatArray) -> FloatArray:
+    """Give the covariance that is left once looks that are under way have told what they promise.
+
+    Parameters
+    ----------
+    covariance : array, shape (p, p)
+        Of the head's parameters.
+    gradients : array, shape (n_looks, p)
+        Derivatives by these of the log-odds that each look asks about.
+    told : array, shape (n_looks,)
+        Fisher information of each look on these log-odds.
+
+    Returns
+    -------
+    array, shape (p, p)
+    """
+    root = gradients * np.sqrt(told)[:, None]
+    spread = root @ covariance
+    left = covariance - spread.T @ np.linalg.solve(np.eye(told.size) + spread @ root.T, spread)
+    return np.asarray((left + left.T) / 2)
 
 
 def most_telling(
@@ -225,12 +273,14 @@ def most_telling(
 def random_images(belief: Belief, n: int, rng: np.random.Generator, _threshold: float | None = None) -> IntArray:
     """Choose images at random, none twice, those that nobody looked at first; confidence does not matter."""
     heard = np.asarray(belief.evidence.reshape(len(belief.evidence), -1).any(axis=1))
-    order = rng.permutation(heard.size)
+    order = belief.free(rng.permutation(heard.size))
     return order[np.argsort(heard[order], kind="stable")][:n]
 
 
 def k_means(belief: Belief, n: int, rng: np.random.Generator, _threshold: float | None = None) -> IntArray:
     """Choose the images nearest to the centres of ``n`` clusters of the pool's features: it covers the pool.
+
+    Images that others are looking at have clusters of their own, so that nothing is chosen next to them.
 
     References
     ----------
@@ -239,23 +289,38 @@ def k_means(belief: Belief, n: int, rng: np.random.Generator, _threshold: float 
     from sklearn.cluster import KMeans
     from sklearn.metrics import pairwise_distances_argmin
 
-    n = min(n, len(belief.features))
+    free = belief.free(np.arange(len(belief.features)))
+    n, taken = min(n, free.size), len(belief.features) - free.size
+    if not n:
+        return free
     part = belief.features[rng.permutation(len(belief.features))[:CLUSTERED]]
-    means = KMeans(n, n_init=1, max_iter=20, random_state=int(rng.integers(2**31))).fit(part)
-    nearest = np.unique(pairwise_distances_argmin(means.cluster_centers_, belief.features))
+    means = KMeans(min(n + taken, len(part)), n_init=1, max_iter=20, random_state=int(rng.integers(2**31))).fit(part)
+    centres = means.cluster_centers_
+    if taken:
+        centres = _apart(centres, belief.features[belief.pending], n)
+    nearest = free[np.unique(pairwise_distances_argmin(centres, belief.features[free]))]
     # Two centres may share their nearest image: others at random take the places that are left.
-    others = np.setdiff1d(rng.permutation(len(belief.features)), nearest)
+    others = np.setdiff1d(rng.permutation(free), nearest)
     return np.concatenate([nearest, rng.permutation(others)[: n - nearest.size]])
+
+
+def _apart(centres: FloatArray, taken: FloatArray, n: int) -> FloatArray:
+    """Keep the n centres that are left when each of the features `taken` has taken the nearest that is free."""
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics import pairwise_distances
+
+    _, gone = linear_sum_assignment(pairwise_distances(taken, centres))
+    return np.delete(centres, gone, axis=0)[:n]
 
 
 def _quadratic(gradients: FloatArray, matrix: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("ij,ij->i", gradients @ matrix, gradients))
 
 
-def _least(log_odds: FloatArray, n: int, rng: np.random.Generator, threshold: float | None) -> IntArray:
+def _least(belief: Belief, log_odds: FloatArray, n: int, rng: np.random.Generator, threshold: float | None) -> IntArray:
     certainty = confidence(log_odds)
-    order = np.lexsort((rng.random(certainty.size), certainty))
-    return order[: n if threshold is None else min(n, int((certainty < threshold).sum()))]
+    order = belief.free(np.lexsort((rng.random(certainty.size), certainty)))
+    return order[: n if threshold is None else min(n, int((certainty[order] < threshold).sum()))]
 
 
 QUERIES: dict[str, Query] = {

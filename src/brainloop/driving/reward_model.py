@@ -87,7 +87,7 @@ class RewardModel:
         def embed(frames: NDArray[np.uint8]) -> FloatArray:
             return backbone.embed(np.stack([backbone.prepare(frame) for frame in frames]))
 
-        features, head = load_features(study.model_path("features")), study.head()
+        features, head = load_features(study.models.path("features")), study.head()
         pool = features(study.data().pool)
         return cls(embed, features, head, float(head.probability(pool).mean()), SIZE)
 

@@ -197,7 +197,7 @@ def _write_model(job: _Job, folder: Path) -> None:
     study, settings = job.study, job.study.settings
     number = study.store.rounds()[-1].number
     for name, kept in (("head", f"head-{number:03d}"), ("features", "features")):
-        shutil.copyfile(study.model_path(kept), folder / f"{name}.safetensors")
+        shutil.copyfile(study.models.path(kept), folder / f"{name}.safetensors")
     several = len(settings.names) > 1
     said = MODEL.format(
         what=f"{', '.join(settings.names)} apart" if several else f"{settings.target!r} from everything else",

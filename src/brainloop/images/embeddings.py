@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from brainloop.images.backbones import Backbone
 from brainloop.images.decode import decode, open_file, reason_of
 from brainloop.images.pool import Image, Skipped, content_hash
 
-__all__ = ["Embeddings", "Precision", "default_workers", "embed"]
+__all__ = ["Embedded", "Embeddings", "Precision", "default_workers", "embed", "embed_images"]
 
 Precision = Literal["float32", "float16"]
 
@@ -164,8 +164,8 @@ def embed(
 
 
 @dataclass
-class _Job:
-    """Some images and what became of them."""
+class Embedded:
+    """Some images and what became of them: the hashes and vectors of those that could be embedded, and the others."""
 
     hashes: list[str] = field(default_factory=list)
     vectors: NDArray[np.floating[Any]] | None = None
@@ -174,15 +174,19 @@ class _Job:
 
 def _embedded(
     images: Sequence[Image], root: Path, backbone: Backbone, dtype: Precision, batch: int, workers: int
-) -> Iterator[_Job]:
+) -> Iterator[Embedded]:
     """Embed images in threads, in order, with a bounded number of jobs in flight."""
     size = max(batch, _JOB // batch * batch)
     jobs = (images[start : start + size] for start in range(0, len(images), size))
-    flying: deque[Future[_Job]] = deque()
+    flying: deque[Future[Embedded]] = deque()
+
+    def read(image: Image) -> bytes:
+        return _read(root / image.path, image)
+
     with ThreadPoolExecutor(workers, thread_name_prefix="embed") as threads:
         try:
             for job in jobs:
-                flying.append(threads.submit(_work, job, root, backbone, dtype, batch))
+                flying.append(threads.submit(embed_images, job, read, backbone, dtype, batch))
                 if len(flying) == 2 * workers:
                     yield flying.popleft().result()
             while flying:
@@ -191,12 +195,29 @@ def _embedded(
             threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _work(images: Sequence[Image], root: Path, backbone: Backbone, dtype: Precision, batch: int) -> _Job:
-    job = _Job()
+def embed_images(
+    images: Sequence[Image], read: Callable[[Image], bytes], backbone: Backbone, dtype: Precision, batch: int
+) -> Embedded:
+    """Read, decode and embed some images in this thread.
+
+    Parameters
+    ----------
+    images : sequence of Image
+        As many as may be in memory together.
+    read : callable
+        Gives an image's file; an ImageError of its is the reason why the image has no vector.
+    backbone : Backbone
+        What embeds them.
+    dtype : {"float32", "float16"}
+        Of the vectors.
+    batch : int
+        Images a call of the backbone.
+    """
+    job = Embedded()
     kept, prepared = [], []
     for image in images:
         try:
-            rgb = decode(_read(root / image.path, image))
+            rgb = decode(read(image))
         except ImageError as error:
             job.failed.append(Skipped(image.path, str(error)))
             continue

@@ -14,7 +14,7 @@ from brainloop._types import Progress, no_progress
 from brainloop.errors import ImageError
 from brainloop.images.decode import check_header, open_file, reason_of
 
-__all__ = ["Image", "Pool", "Skipped", "content_hash", "list_files", "scan"]
+__all__ = ["Image", "Pool", "Skipped", "Walk", "content_hash", "identify", "list_files", "scan"]
 
 # TIFF files inside, of which Pillow would decode the thumbnail.
 _CAMERA_RAW = frozenset({".dng", ".nef", ".cr2", ".arw"})
@@ -83,7 +83,7 @@ def content_hash(data: bytes = b"") -> hashlib.blake2b:
 
 def list_files(root: Path) -> list[str]:
     """List the files of a folder that `scan` would read, by their paths below it; nothing is read."""
-    return sorted(_Walk(root).files())
+    return sorted(Walk(root).files())
 
 
 def scan(root: Path, progress: Progress = no_progress, *, only: Collection[str] | None = None) -> Pool:
@@ -117,12 +117,12 @@ def scan(root: Path, progress: Progress = no_progress, *, only: Collection[str] 
     if not root.is_dir():
         state = "a file" if root.exists() else "nothing"
         raise ImageError(f"expected a folder of images, found {state} at {root}: give the folder's path")
-    walk = _Walk(root)
+    walk = Walk(root)
     paths = sorted(path for path in walk.files() if only is None or path in only)
     skipped = walk.skipped
     images: dict[str, Image] = {}
     with ThreadPoolExecutor() as threads:
-        for done, (path, found) in enumerate(zip(paths, threads.map(partial(_identify, root), paths), strict=True), 1):
+        for done, (path, found) in enumerate(zip(paths, threads.map(partial(identify, root), paths), strict=True), 1):
             progress(done, len(paths))
             if isinstance(found, ImageError):
                 skipped.append(Skipped(path, str(found)))
@@ -139,8 +139,8 @@ def scan(root: Path, progress: Progress = no_progress, *, only: Collection[str] 
     return Pool(root, tuple(images.values()), tuple(skipped))
 
 
-def _identify(root: Path, path: str) -> str | ImageError:
-    """Hash of a file with a good header, or the reason against it (returned: it must not end the map)."""
+def identify(root: Path, path: str) -> str | ImageError:
+    """Give the hash of a file with a good header, or the reason against it (returned: it must not end a map)."""
     try:
         with open_file(root / path) as file:
             check_header(file)
@@ -162,8 +162,8 @@ def _no_images(root: Path, skipped: list[Skipped]) -> str:
     return f"no usable image in {root}: {len(skipped)} skipped ({first}); give another folder or other files"
 
 
-class _Walk:
-    """One walk through a tree: paths relative to its root, and what was skipped on the way."""
+class Walk:
+    """One walk through a folder: paths relative to it, and in `skipped` what was passed over on the way."""
 
     def __init__(self, root: Path) -> None:
         self.skipped: list[Skipped] = []
@@ -173,6 +173,7 @@ class _Walk:
         self._links: list[str] = []
 
     def files(self) -> Iterator[str]:
+        """Yield the path of every file that may be an image, folder by folder."""
         yield from self._tree("")
         while self._links:
             link = self._links.pop(0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
+from zlib import crc32
 
 from brainloop._types import FloatArray, Progress, no_progress
 from brainloop.classifier.features import Projection
@@ -45,7 +46,9 @@ class Observer(Protocol):
         ...
 
 
-def make_observer(study: Study, data: StudyData, progress: Progress = no_progress) -> Observer:
+def make_observer(
+    study: Study, data: StudyData, progress: Progress = no_progress, *, station: str = "local"
+) -> Observer:
     """Make the observer that a study's settings name.
 
     Parameters
@@ -56,6 +59,8 @@ def make_observer(study: Study, data: StudyData, progress: Progress = no_progres
         Its pool, with the truth.
     progress : Progress
         Called with (recordings decoded, recordings).
+    station : str
+        Where it looks: at each station of a shared study there is another simulated person.
 
     Raises
     ------
@@ -92,7 +97,9 @@ def make_observer(study: Study, data: StudyData, progress: Progress = no_progres
             if 0 < is_target.sum() < is_target.size
         }
     how: dict[str, Any] = {"decoder": settings.decoder, "calibration": settings.calibration}
-    draws: dict[str, Any] = {"hardness": hard, "difficulty": settings.difficulty, "seed": settings.seed}
+    # Python's own hash of a text differs from process to process.
+    seed = settings.seed if station == "local" else settings.seed + 1 + crc32(station.encode())
+    draws: dict[str, Any] = {"hardness": hard, "difficulty": settings.difficulty, "seed": seed}
     if settings.observer == "simulated":
         return Simulated(data.truth, soa=settings.soa or 0.2, **how, **draws)
     from brainloop.eeg.recordings import read_recordings

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from brainloop._files import write_whole
 from brainloop._types import Progress, no_progress
+from brainloop.report.figures import svg
 from brainloop.report.galleries import thumbnails
+from brainloop.report.people import clock_time, people_findings
+from brainloop.report.people_figure import drawn_drift
 from brainloop.study import Study
 from brainloop.uses.audit_findings import VERDICTS, Finding, check_free, findings, write
 
@@ -107,9 +110,17 @@ def render(study: Study, progress: Progress = no_progress) -> str:
     found = findings(study)
     classes = audited_classes(found, study.settings.classes)
     here = files("brainloop.report")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    people = people_findings(study)
+    drift = {name: svg(figure, name, words) for name, (figure, words) in drawn_drift(people).items()}
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=FunctionLoader(lambda name: (here / name).read_text(encoding="utf-8")),
+    )  # fmt: skip
     environment.filters |= {"percent": _percent, "nats": lambda value: f"{value:+.1f}".replace("-", "\N{MINUS SIGN}")}
-    return environment.from_string((here / "audit.html.j2").read_text(encoding="utf-8")).render(
+    environment.filters["clock"] = clock_time
+    return environment.get_template("audit.html.j2").render(
+        people=people,
+        drift=drift.get("drift"),
         settings=study.settings,
         style=(here / "style.css").read_text(encoding="utf-8"),
         classes=classes,

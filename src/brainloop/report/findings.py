@@ -13,6 +13,7 @@ from brainloop.classifier.query import Belief
 from brainloop.classifier.system import SYSTEMS
 from brainloop.eeg.erp import ERP
 from brainloop.errors import StudyError
+from brainloop.observers.memory import mean_responses, observer_facts
 from brainloop.settings import Settings
 from brainloop.store import Looks, PoolImage, Round
 from brainloop.study import Study
@@ -245,9 +246,9 @@ def study_findings(study: Study) -> dict[str, Any]:
         "test": [image for image in images if image.part == "test"],
         "times_seen": np.bincount(index, minlength=data.ids.size),
         "times_answered": np.bincount(index[usable], minlength=data.ids.size),
-        "observer": study.store.fact("observer") or {},
+        "observer": observer_facts(study),
         "versions": study.store.fact("versions") or {},
-        "erps": study.erps(),
+        "erps": mean_responses(study),
         "parts": dict(Counter(image.part for image in images)),
         "skipped": study.store.skipped(),
     }

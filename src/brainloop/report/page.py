@@ -16,6 +16,8 @@ from brainloop.labels import soft_labels
 from brainloop.report import figures
 from brainloop.report.findings import Answers, StudyFindings
 from brainloop.report.galleries import Gallery, thumbnails
+from brainloop.report.people import clock_time, people_findings
+from brainloop.report.people_figure import drawn_drift
 from brainloop.settings import Settings
 from brainloop.study import Study
 
@@ -57,8 +59,10 @@ def fill_page(
         loader=FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8")),
     )  # fmt: skip
     environment.filters |= {"auc": "{:.3f}".format, "count": "{:,}".format, "percent": _percent, "time": _time}
+    environment.filters["clock"] = clock_time
     environment.globals["number"] = _number
-    everything = {**_figures(findings), **drawn}
+    people = people_findings(study, findings.last.number)
+    everything = {**_figures(findings), **drawn_drift(people), **drawn}
     return environment.get_template(template).render(
         f=findings,
         last=findings.last,
@@ -71,6 +75,7 @@ def fill_page(
         thumbnails=thumbnails(study, (tile.image for one in galleries.values() for tile in one.tiles), progress),
         labels=_labels(findings.answers, settings.label_threshold),
         reuse=_reuse(findings),
+        people=people,
         ending=ending(findings),
         settings=[(field.name, getattr(settings, field.name), field.metadata["reason"]) for field in fields(Settings)],
         **more,

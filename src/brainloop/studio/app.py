@@ -100,6 +100,9 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
     async def results(_request: Request) -> Response:
         return await _answer(session.results)
 
+    async def people(_request: Request) -> Response:
+        return await _answer(lambda: {"people": session.people()})
+
     async def fusion(_request: Request) -> Response:
         return await _answer(lambda: {"targets": session.fusion()})
 
@@ -133,6 +136,7 @@ def make_app(session: Session, token: str, host: str, port: int) -> ASGIApp:
         Route("/api/gallery", gallery),
         Route("/api/findings", findings),
         Route("/api/fusion", fusion),
+        Route("/api/people", people),
         Route("/api/piles", piles),
         Route("/api/results", results),
         Route("/api/exports", exports),

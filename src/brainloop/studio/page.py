@@ -69,6 +69,7 @@ class PageScreen:
         self._rest_until = -inf
         self._announced: str | None = None  # what whoever sits there knows to look for
         self._stopped: str | None = None
+        self._warning: str | None = None
 
     @property
     def connected(self) -> bool:
@@ -95,6 +96,8 @@ class PageScreen:
             self._greeted = False
             self.refresh_hz = refresh_hz
             self._messages.append({"type": "attached"})
+            if self._warning is not None:
+                self._tell({"type": "warning", "text": self._warning})
             self._news.notify_all()
         self.changed()
         return True
@@ -148,6 +151,13 @@ class PageScreen:
         """Tell the page that there is nothing more to look at."""
         with self._news:
             self._tell({"type": "over", "text": text})
+
+    def warn(self, text: str | None) -> None:
+        """Show a warning wherever no image is shown, until it is None; blocks go on."""
+        with self._news:
+            if text != self._warning:
+                self._warning = text
+                self._tell({"type": "warning", "text": text})
 
     def preload(self, block: Block) -> None:
         """Let the page fetch a block's images ahead."""

@@ -29,6 +29,7 @@ def serve(
     home: Path,
     study: Path | None,
     markers: str | None = None,
+    station: str | None = None,
     *,
     host: str,
     port: int,
@@ -46,6 +47,8 @@ def serve(
         One to open at once.
     markers : str or None
         Of software that shows the images in place of the page; see `ExternalScreen`.
+    station : str or None
+        This station's name, in studies that stations share; that of the machine by default.
     host : str
         Address to listen on.
     port : int
@@ -66,7 +69,7 @@ def serve(
     """
     quiet_liblsl()
     with listen(host, port) as listener:
-        session = Session(home, study, markers)
+        session = Session(home, study, markers, station)
         port, token = listener.getsockname()[1], new_token()
         link = f"http://{url_host(host)}:{port}{page}{'&' if '?' in page else '?'}token={token}"
         told(f"Studio: {link}")

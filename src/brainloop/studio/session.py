@@ -34,6 +34,8 @@ class Session:
         A study to open at once.
     markers : str, optional
         Name or source id of the marker stream of a lab's own presentation software, in place of the page.
+    station : str, optional
+        This station's name, in studies that stations share; that of the machine by default.
 
     Attributes
     ----------
@@ -57,7 +59,9 @@ class Session:
         How the looking goes, or went last.
     """
 
-    def __init__(self, home: Path, study: Path | None = None, markers: str | None = None) -> None:
+    def __init__(
+        self, home: Path, study: Path | None = None, markers: str | None = None, station: str | None = None
+    ) -> None:
         self.home = home.resolve()
         self.activity = Activity()
         self.stage = Stage(self.home, self.activity, markers)
@@ -68,6 +72,7 @@ class Session:
         self.mode = "headset"
         self.calibration: dict[str, Any] | None = None
         self.watched: Watched | None = None
+        self._station = station
         self._lock = RLock()
         self._embedding = Thread()
         if study is not None:
@@ -108,13 +113,13 @@ class Session:
         from brainloop.study import Study
 
         self.activity.must_be_idle()
-        opened = Opened(Study.open(self.home / folder))
+        opened = Opened(Study.open(self.home / folder), self._station, self._hear_of_stations)
         self.close_study()
         with self._lock:
             self.opened = opened
             self.studies = studies_in(self.home)
-            if len(opened.known.people) == 1 and opened.study.settings.observer == "live":
-                self._seat(opened.known.people[0]["name"])
+            if (only := opened.only_person) is not None:
+                self._seat(only)
         self.activity.touch()
         self._embedding = Thread(target=self._prepare, args=(opened,), name="embedding", daemon=True)
         self._embedding.start()
@@ -124,7 +129,7 @@ class Session:
         self.activity.must_be_idle()
         with self._lock:
             if self.opened is not None:
-                self.opened.study.store.close()
+                self.opened.close()
             self.opened = self.person = self.calibration = self.watched = None
         self.activity.touch()
 
@@ -150,16 +155,13 @@ class Session:
         """Give what the results page draws."""
         return self.must_be_open().results.curves(self.calibration)
 
-    def fusion(self) -> list[dict[str, Any]]:
-        """Give what classifier and brain say together, of each target; computed in a process of its own."""
-        from brainloop.studio import tasks
+    def people(self) -> list[dict[str, Any]]:
+        """Give who looked, and what each came to; see `Opened.people`."""
+        return self.must_be_open().people(self.activity.work)
 
-        opened = self.must_be_open()
-        if opened.study.settings.use != "train" or not opened.known.rounds or self.activity.name != "idle":
-            return []
-        make = lambda: self.activity.work(tasks.fuse, opened.study.folder)  # noqa: E731
-        found: list[dict[str, Any]] = opened.results.at_once("fusion", make)
-        return found
+    def fusion(self) -> list[dict[str, Any]]:
+        """Give what classifier and brain say together, of each target; see `Opened.fusion`."""
+        return self.must_be_open().fusion(self.activity.work) if self.activity.name == "idle" else []
 
     def export(self, what: list[str], force: bool) -> list[tuple[Path, str | None]]:
         """Write exports into the study's folder, in place of what is there only if told `force`; list them all."""
@@ -301,6 +303,8 @@ class Session:
         if self.activity.name in ("calibrating", "watching"):
             self.activity.turn_to("stopping")
             self.stage.stop("you stopped; go on whenever you like")
+            if self.opened is not None and self.opened.lost:
+                self.stage.leave()
 
     def _watch(self, opened: "Opened", person: str) -> None:
         from brainloop.calibration import load_calibrated
@@ -325,12 +329,10 @@ class Session:
                     watched.looks / study.settings.max_looks if study.settings.use == "train" else watched.sure or 0.0
                 )
 
-            why = sitting.watch(calibrated, told, done)
+            why = sitting.watch(calibrated, told, done, opened.station)
             self.stage.screen.over(why or "You stopped. Go on whenever you like: nothing is lost.")
             self.activity.say("info", why or "Stopped. Start again to go on where you were.")
         self.activity.work(tasks.finish_recordings, study.folder)
-
-    # Inside
 
     def close(self) -> None:
         """End what is going on, and let go of everything."""
@@ -339,7 +341,7 @@ class Session:
         self.activity.end()
         self.stage.close()
         if self.opened is not None:
-            self.opened.study.store.close()
+            self.opened.close()
 
     def _prepare(self, opened: "Opened") -> None:
         """Embed the study's images, and finish what an earlier studio, killed, left as raw sessions."""
@@ -352,6 +354,11 @@ class Session:
         except BrainloopError as error:
             self.activity.say("error", str(error))
         self.activity.progress = None
+        self.activity.touch()
+
+    def _hear_of_stations(self) -> None:
+        if self.opened is not None:
+            self.stage.screen.warn(self.opened.lost)
         self.activity.touch()
 
     def _begin(self, activity: str, what: Callable[[], None]) -> None:
@@ -381,10 +388,10 @@ class Session:
     def _must_be_ready(self) -> "tuple[Opened, str]":
         self.activity.must_be_idle()
         opened = self.must_be_open()
+        folder = opened.study.folder
         if (observer := opened.study.settings.observer) != "live":
             raise StudyError(
-                f"{opened.study.folder} is answered by '{observer}', not by a person; make a study here, or run this "
-                f"one with: brainloop run {opened.study.folder}"
+                f"{folder} is answered by '{observer}', not by a person; make a study here, or: brainloop run {folder}"
             )
         if self.person is None:
             raise StudyError("nobody has sat down yet; give a name and consent first")

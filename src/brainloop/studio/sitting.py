@@ -36,6 +36,12 @@ TAIL = 1.5
 """Recorded after the last presentation of a block, s: the last epoch and the last press are complete."""
 
 
+LEFT = (
+    "You left while the store could not be reached: the last answers are in the recording alone, and their images "
+    "will be asked about again."
+)
+
+
 class Sitting:
     """Record whatever a person looks at, and log what they saw, on disk and as LSL markers.
 
@@ -83,6 +89,8 @@ class Sitting:
         self._targets: frozenset[int] = frozenset()
         self._clock: ClockOffset | None = None
         self._clock_since = 0.0
+        self._work: Work | None = None
+        self._is_left = False
         self._warn = warn
         about = {"person": person, "session": self.name, "phase": phase, "mode": mode, "study": study.name}
 
@@ -201,7 +209,9 @@ class Sitting:
             if happened.over and deadline == float("inf"):
                 deadline = local_clock() + TAIL
 
-    def watch(self, calibrated: Calibrated, told: Callable[..., None], done: Callable[[], float]) -> str | None:
+    def watch(
+        self, calibrated: Calibrated, told: Callable[..., None], done: Callable[[], float], station: str = "local"
+    ) -> str | None:
         """Run the study's loop with whoever sits here.
 
         Parameters
@@ -212,6 +222,8 @@ class Sitting:
             Called with the loop's messages (``progress``, ``show``, ``round``), and ``look`` after each response.
         done : callable
             Gives the share of the study that is done, for the bar between blocks.
+        station : str
+            Where they sit, of several that share the study.
 
         Returns
         -------
@@ -239,7 +251,7 @@ class Sitting:
             self._screen, eeg=eeg, keys=keys, log=self.log, log_press=self.log_press, check=self.check,
             person=self.person, session=self.name,
         )  # fmt: skip
-        work = Work(tasks.run, self.study, _facts(calibrated.facts, name), erps, live.soa)
+        self._work = work = Work(tasks.run, self.study, _facts(calibrated.facts, name), erps, live.soa, station)
         try:
             for kind, *values in work.messages():
                 if kind == "result":
@@ -247,6 +259,11 @@ class Sitting:
                 told(kind, *values)
                 if kind == "show":
                     self._answer(live, work, *values, told=told, done=done)
+        except BrainloopError as error:
+            work.end()
+            if self._is_left:
+                raise StoppedError(LEFT) from error
+            raise
         except BaseException:
             work.end()
             raise
@@ -254,6 +271,12 @@ class Sitting:
             if eeg is not None:
                 eeg.close()
         return None
+
+    def leave(self) -> None:
+        """End the loop at once, though its store is away."""
+        self._is_left = True
+        if self._work is not None:
+            self._work.end()
 
     def _answer(
         self,

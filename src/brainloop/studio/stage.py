@@ -115,6 +115,13 @@ class Stage:
         if (external := self._external) is not None:
             external.stop()
 
+    def leave(self) -> None:
+        """End the looking without its store."""
+        with self._lock:
+            sitting = self._sitting
+        if sitting is not None:
+            sitting.leave()
+
     def close(self) -> None:
         """Let go of the headset for good."""
         if self.monitor is not None:

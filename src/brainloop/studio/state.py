@@ -38,6 +38,7 @@ def state_of(session: "Session") -> dict[str, Any]:
             "refresh_hz": screen.refresh_hz,
             "clock_error_ms": screen.clock and 500 * screen.clock.rtt,
         },
+        "station": None if opened is None or opened.stations is None else opened.stations.state(),
         "drive": session.driving.state(),
         "notice": activity.notice,
     }

@@ -1,7 +1,7 @@
 """What the studio does in other processes: embed, train, run the loop, write and erase."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from brainloop.errors import StoppedError
 from brainloop.presentation.block import Block, Response
 from brainloop.studio.work import Talk
 
-__all__ = ["calibrate", "embed", "erase", "export_study", "finish_recordings", "fuse", "run"]
+__all__ = ["calibrate", "embed", "erase", "export_study", "finish_recordings", "fuse", "list_people", "run"]
 
 SETTLED = {
     "train": "The classifier is sure.",
@@ -18,6 +18,9 @@ SETTLED = {
     "review": "Every image is sorted. See the results.",
 }
 """What is said once nothing is left to look at, by use."""
+
+WAITS_S = 86_400.0
+"""How long a store that is away is waited for with answers at hand, s; whoever sits there sees it, and may leave."""
 
 RAW = "people/*/*/meta.json"
 """Raw sessions of a study: its people's, by name and time."""
@@ -46,16 +49,17 @@ def calibrate(talk: Talk, folder: Path, raw: Path, mode: str, keep: Path | None)
     return calibrated.facts
 
 
-def run(talk: Talk, folder: Path, facts: dict[str, Any], erps: dict[str, ERP], soa: float) -> str:
-    """Run a study's loop; whoever looks is at the other end of the pipe."""
+def run(talk: Talk, folder: Path, facts: dict[str, Any], erps: dict[str, ERP], soa: float, station: str) -> str:
+    """Run a study's loop at a station; whoever looks is at the other end of the pipe."""
     from brainloop.loop import run as loop
     from brainloop.study import Study
 
     study = Study.open(folder)
+    study.store.patience_s = WAITS_S
     data = study.data(talk.progress("embedding the images"))
     observer = _Distant(talk, data.ids.tolist(), facts, erps, soa)
     talk.send("ready")
-    for done in loop(study, observer):
+    for done in loop(study, observer, station=station):
         talk.send("round", vars(done))
     rounds, settings = study.store.rounds(), study.settings
     if rounds and rounds[-1].looks >= settings.max_looks and not rounds[-1].converged:
@@ -126,6 +130,15 @@ def fuse(_talk: Talk, folder: Path) -> list[dict[str, Any]]:
                 | {name: values[one.known].tolist() for name, values in said.items()}
             )
     return found
+
+
+def list_people(_talk: Talk, folder: Path) -> list[dict[str, Any]]:
+    """List who looked at a study, and what each came to."""
+    from brainloop.report.people import people_findings
+    from brainloop.study import Study
+
+    found = people_findings(Study.open(folder))
+    return [asdict(one) | {"warning": one.warning, "stations": list(one.stations)} for one in found]
 
 
 def erase(talk: Talk, folder: Path, person: str) -> list[tuple[str, str]]:

@@ -59,6 +59,7 @@ class Watched:
             self.ended = local_clock()
         elif kind == "round":
             self.sure = 1 - values[0]["unsure"]
+            self.looks = max(self.looks, values[0]["looks"])  # other stations look, too
 
     @property
     def minutes(self) -> float:

@@ -103,7 +103,13 @@ def shortlist(doubted: Doubt, share: float, classes: Sequence[int]) -> BoolArray
 
 
 def plan(
-    suspicion: Suspicion, names: Sequence[str], number: int, n_looks: int, settings: Settings, soa: float
+    suspicion: Suspicion,
+    names: Sequence[str],
+    number: int,
+    n_looks: int,
+    settings: Settings,
+    soa: float,
+    pending: IntArray | None = None,
 ) -> list[Block]:
     """Plan a round: the class with most doubt left, and of it what looks have said least of, among believable fillers.
 
@@ -121,6 +127,8 @@ def plan(
         Block size, confidence threshold, looks an image and seed.
     soa : float
         Onset to onset, s.
+    pending : array of int, optional
+        Rows that other stations are looking at.
 
     Returns
     -------
@@ -128,11 +136,15 @@ def plan(
         Rows of the pool, looked at for ``not CLASS``; empty when nothing is left to ask.
     """
     unsure, given, probability = suspicion.unsure(settings), suspicion.doubt.given, expit(suspicion.posterior)
+    free = np.ones(given.size, dtype=bool)
+    if pending is not None:
+        free[pending] = False
+    unsure &= free
     if not unsure.any():
         return []
     rng = np.random.default_rng([settings.seed, 2, number])
     k = int(np.bincount(given[unsure], weights=(probability * (1 - probability))[unsure]).argmax())
-    members = np.flatnonzero(given == k)
+    members = np.flatnonzero((given == k) & free)
     asked = np.flatnonzero(unsure[members])
     asked = asked[np.lexsort((confidence(suspicion.posterior[members[asked]]), suspicion.looks[members[asked]]))]
     # A handful of doubts that are left needs no full round of fillers: so many that targets are as rare as they may be,
@@ -181,9 +193,22 @@ class Audit:
         """Say which annotations are still to be looked at; see `Suspicion.unsure`."""
         return np.asarray(belief.unsure(self._study.settings))
 
-    def plan(self, belief: Any, number: int, n_looks: int, soa: float) -> list[Block]:
+    def catch_up(self) -> Suspicion:
+        """Add the evidence of all looks to what the classifier says, which learns nothing from them."""
+        return self.believe(len(self._study.store.rounds()))
+
+    def plan(
+        self,
+        belief: Any,
+        number: int,
+        n_looks: int,
+        soa: float,
+        *,
+        person: str = "",  # noqa: ARG002 - to whoever looks the same is shown
+        pending: IntArray | None = None,
+    ) -> list[Block]:
         """Show what is least certain of the class with most doubt left."""
-        return plan(belief, self.names, number, n_looks, self._study.settings, soa)
+        return plan(belief, self.names, number, n_looks, self._study.settings, soa, pending)
 
     def close(self, belief: Any, rounds: Sequence[Round], machine_s: float) -> Round:
         """Say how much is still unsure and, where truth is known, how well what is wrong is told from what is right."""
@@ -252,7 +277,7 @@ def audit_settings(
 
 def _doubted(study: Study, data: StudyData, given: IntArray) -> Doubt:
     """Read what the classifier says, or train it where nothing has been kept of these very annotations."""
-    path = study.model_path("doubt")
+    path = study.models.path("doubt")
     if path.exists():
         kept, words = load_tensors(path)
         if np.array_equal(kept["ids"], data.ids) and np.array_equal(kept["given"], given):

@@ -6,6 +6,7 @@ from scipy.special import logit
 from brainloop._types import FloatArray, IntArray
 from brainloop.evidence import add_up
 from brainloop.study import Study, StudyData
+from brainloop.uses.trust import is_shared, trust, usable_looks
 
 __all__ = ["CORRECTION", "corrections", "total_evidence"]
 
@@ -42,6 +43,9 @@ def corrections(study: Study, data: StudyData, last_round: int | None = None) ->
 def total_evidence(study: Study, data: StudyData, last_round: int | None = None) -> tuple[FloatArray, IntArray]:
     """Add up what is known of each image, up to a round or all; a correction stands in place of what looks said.
 
+    Where two people or more have looked, the evidence of each counts as the others and the classifier bear it out
+    (`brainloop.uses.trust`).
+
     Returns
     -------
     evidence : array, shape (n_pool,), or (n_pool, n_classes) where classes are told apart
@@ -52,12 +56,11 @@ def total_evidence(study: Study, data: StudyData, last_round: int | None = None)
     # A rejected epoch says nothing. Its evidence of 0 would do no harm by the posterior rule; the talk's rule, which
     # makes a target of every score of .5, would train on it.
     looks, sought = study.store.looks(), study.settings.sought
-    usable = np.array([reason is None for reason in looks.rejected], dtype=bool)
-    if last_round is not None:
-        usable &= looks.round <= last_round
+    usable = usable_looks(looks, last_round)
+    heard = trust(study, data, last_round, looks).evidence if is_shared(looks, usable) else looks.evidence[usable]
     image, k = data.index(looks.image[usable]), np.array([sought.index(one) for one in looks.target], dtype=np.int64)
     cell = image * len(sought) + k[usable]
-    each = add_up(cell, looks.evidence[usable], data.ids.size * len(sought)).reshape(-1, len(sought))
+    each = add_up(cell, heard, data.ids.size * len(sought)).reshape(-1, len(sought))
     evidence = _by_class(each, study)
     told, said = corrections(study, data, last_round)
     evidence[told] = said

@@ -131,16 +131,35 @@ class Review:
         left[corrections(self._study, self._data)[0]] = False
         return np.asarray(left)
 
-    def plan(self, belief: Sifted, number: int, n_looks: int, soa: float) -> list[Block]:
+    def catch_up(self) -> Reviewed:
+        """Train on all looks: the classifier of a review is trained within a moment."""
+        return self.believe(len(self._study.store.rounds()))
+
+    def plan(
+        self,
+        belief: Sifted,
+        number: int,
+        n_looks: int,
+        soa: float,
+        *,
+        person: str = "",  # noqa: ARG002 - to whoever looks the same is shown
+        pending: IntArray | None = None,
+    ) -> list[Block]:
         """Ask about those that wait, in blocks of rare targets."""
-        settings = self._study.settings
+        settings, free = self._study.settings, np.arange(belief.looks.size)
         rng = np.random.default_rng([settings.seed, 2, number])
-        orders = plan(belief, self.unsure(belief), n_looks, settings, soa, rng)
-        return [Block(number, 1 + k, tuple(map(int, order)), soa, settings.target) for k, order in enumerate(orders)]
+        waiting = self.unsure(belief)
+        if pending is not None and pending.size:
+            free = np.setdiff1d(free, pending)
+            belief = Sifted(belief.log_odds[free], belief.evidence[free], belief.looks[free])
+        orders = plan(belief, waiting[free], n_looks, settings, soa, rng)
+        return [
+            Block(number, 1 + k, tuple(map(int, free[order])), soa, settings.target) for k, order in enumerate(orders)
+        ]
 
     def close(self, belief: Sifted, rounds: Sequence[Round], machine_s: float) -> Round:
         """Save the head, and where every image is sorted by now; count what still waits."""
-        cast("Reviewed", belief).head.save(self._study.model_path(f"head-{len(rounds) + 1:03d}"))
+        cast("Reviewed", belief).head.save(self._study.models.path(f"head-{len(rounds) + 1:03d}"))
         write_sorted(self._study, self.piles(belief))
         truth = None if self._data.truth is None else self._data.truth[self._study.settings.target]
         done = close_sifting(self._study, rounds, machine_s, self.unsure(belief), belief.posterior, truth)
@@ -340,7 +359,7 @@ def _shift(posterior: FloatArray, rate: float) -> float:
 
 def _trained(study: Study) -> Trained:
     """Read what has trained the classifier; from its own study the first time, which may go on later."""
-    path = study.model_path("trained")
+    path = study.models.path("trained")
     if not path.exists():
         model = Study.open(Path(str(study.settings.model)))
         if model.store.fact("backbone") != study.store.fact("backbone"):

@@ -1,7 +1,7 @@
 """Training: looks teach a classifier, of one target or of several classes, and it asks for what would teach it most."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -19,6 +19,7 @@ from brainloop.settings import Settings
 from brainloop.store import Round
 from brainloop.study import Study, StudyData
 from brainloop.uses.heard import corrections, total_evidence
+from brainloop.uses.trust import telling
 from brainloop.uses.use import round_of
 
 __all__ = ["ClassMeasures", "Training", "class_measures", "is_composed", "learn", "looks_for_classes", "plan"]
@@ -62,10 +63,28 @@ class Training:
         evidence, seen = total_evidence(self._study, self._data, last_round)
         return learn(self._system, self._features, evidence, seen, self._study.settings)
 
-    def plan(self, belief: Belief, number: int, n_looks: int, soa: float) -> list[Block]:
-        """Ask what the system asks, but for images that a person has corrected."""
+    def catch_up(self) -> Belief:
+        """Take the head of the last round that is over, whichever station trained it, and what that was told."""
+        rounds = self._study.store.rounds()
+        if not rounds:
+            return self.believe(0)
+        evidence, _ = total_evidence(self._study, self._data, rounds[-1].number)
+        return Belief(self._features, self._study.head(rounds[-1].number), evidence)
+
+    def plan(
+        self,
+        belief: Belief,
+        number: int,
+        n_looks: int,
+        soa: float,
+        *,
+        person: str = "",
+        pending: IntArray | None = None,
+    ) -> list[Block]:
+        """Ask whoever looks what the system asks, but for images that a person has corrected."""
         told, _ = corrections(self._study, self._data)
-        return plan(self._system, belief, number, n_looks, self._study.settings, soa, told)
+        tells = telling(self._study, self._data, person, number - 1)
+        return plan(self._system, belief, number, n_looks, self._study.settings, soa, told, pending, tells)
 
     def close(self, belief: Belief, rounds: Sequence[Round], machine_s: float) -> Round:
         """Save the head; measure it on images that were never shown."""
@@ -76,7 +95,7 @@ class Training:
         unsure = float((certainty < threshold).mean())
         converged = knows_a_target(belief.log_odds, threshold) and has_converged([*(r.unsure for r in rounds), unsure])
         machine_s += perf_counter() - start
-        belief.head.save(self._study.model_path(f"head-{number:03d}"))
+        belief.head.save(self._study.models.path(f"head-{number:03d}"))
         return _measure(self._study, belief.head, self._data, self._test, rounds, machine_s, unsure, converged)
 
 
@@ -108,8 +127,10 @@ def plan(
     settings: Settings,
     soa: float,
     told: IntArray | None = None,
+    pending: IntArray | None = None,
+    telling: FloatArray | None = None,
 ) -> list[Block]:
-    """Plan a round: the images that the system asks about, in blocks.
+    """Plan a turn: the images that the system asks about, in blocks.
 
     Parameters
     ----------
@@ -127,6 +148,11 @@ def plan(
         Onset to onset, s.
     told : array of int, shape (n_told,), optional
         Images that a person has corrected: they are not shown any more.
+    pending : array of int, optional
+        Images that others are looking at, or that were asked about in this round: they are not shown, and what their
+        looks promise is counted as known.
+    telling : array, shape (n_pool,), optional
+        What a look of whoever is asked tells of each image, as a share of what its label would.
 
     Returns
     -------
@@ -138,17 +164,22 @@ def plan(
         settings.confidence_threshold if knows_a_target(belief.log_odds, settings.confidence_threshold) else None
     )
     asked = np.arange(len(belief.evidence))
+    if pending is not None and pending.size:
+        belief = replace(belief, pending=pending)
+    if telling is not None:
+        belief = replace(belief, telling=telling)
     if told is not None and told.size:
         asked = np.setdiff1d(asked, told)
-        belief = Belief(belief.features[asked], belief.head, belief.evidence[asked])
-    if asked.size == 0:
+        belief = belief.keep(asked)
+    free = belief.free(np.arange(asked.size))
+    if free.size == 0:
         return []
     if settings.classes:
         return _plan_classes(system, belief, asked, number, n_looks, settings, soa, threshold, rng)
     query = QUERIES[system.query if number > 1 else system.start]
     wanted = query(belief, n_looks, rng, threshold)
     if is_composed(settings) and wanted.size and number > 1:
-        orders = compose(wanted, expit(belief.posterior), n_looks, settings.block_size, soa, rng)
+        orders = _composed(belief, wanted, expit(belief.posterior), n_looks, settings.block_size, soa, rng)
     else:
         orders = deal(rng.permutation(wanted), settings.block_size, np.zeros(belief.evidence.size))
     return [Block(number, 1 + k, tuple(map(int, asked[order])), soa, settings.target) for k, order in enumerate(orders)]
@@ -158,6 +189,21 @@ def is_composed(settings: Settings) -> bool:
     """Say whether what is asked about goes among fillers."""
     # Nobody's P300 fades over a recording that is played back; whoever looks now needs rare targets.
     return settings.observer != "replay" if settings.compose is None else settings.compose
+
+
+def _composed(
+    belief: Belief,
+    wanted: IntArray,
+    probability: FloatArray,
+    n_looks: int,
+    block_size: int,
+    soa: float,
+    rng: np.random.Generator,
+) -> list[IntArray]:
+    """Compose blocks of what is wanted and of fillers that nobody is looking at."""
+    free = belief.free(np.arange(probability.size))
+    orders = compose(np.searchsorted(free, wanted), probability[free], n_looks, block_size, soa, rng)
+    return [free[order] for order in orders]
 
 
 def _plan_classes(
@@ -175,8 +221,8 @@ def _plan_classes(
     blocks: list[Block] = []
     # Of a class that nobody looked for nothing can be promised: each is looked for once before any promise counts.
     waiting = np.flatnonzero(~belief.evidence.any(axis=0)).tolist()
-    while n_looks > 0 and asked.size:
-        size = min(n_looks, settings.block_size)
+    while n_looks > 0 and (free := belief.free(np.arange(asked.size))).size:
+        size = min(n_looks, settings.block_size, free.size)
         if waiting:
             k = waiting.pop(0)
             images = rng.permutation(QUERIES[system.start](belief, size, rng, None))
@@ -184,13 +230,14 @@ def _plan_classes(
             wanted, k = ask(system.query, belief, size, rng, threshold)
             images = rng.permutation(wanted)
             if is_composed(settings) and wanted.size:
-                (images,) = compose(wanted, softmax(belief.posterior, axis=1)[:, k], size, size, soa, rng)
+                p = softmax(belief.posterior, axis=1)[:, k]
+                (images,) = _composed(belief, wanted, p, size, size, soa, rng)
         if not images.size:
             break
         blocks.append(Block(number, 1 + len(blocks), tuple(map(int, asked[images])), soa, settings.classes[k]))
         n_looks -= images.size
         left = np.setdiff1d(np.arange(asked.size), images)
-        asked, belief = asked[left], Belief(belief.features[left], belief.head, belief.evidence[left])
+        asked, belief = asked[left], belief.keep(left)
     return blocks
 
 

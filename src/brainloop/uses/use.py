@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from brainloop._types import IntArray
 from brainloop.presentation.block import Block
 from brainloop.store import Round
 from brainloop.study import Study, StudyData
@@ -32,10 +33,24 @@ class Use(Protocol):
         """Say what is known of each image of the pool, from the looks up to a round or all."""
         ...
 
-    def plan(self, belief: Any, number: int, n_looks: int, soa: float) -> list[Block]:
-        """Plan round `number`, of `n_looks` presentations at most; empty when nothing is left to ask.
+    def catch_up(self) -> Any:
+        """Say what is known of each image after the last round that is over, whichever station trained it."""
+        ...
 
-        The blocks' images are rows of the pool.
+    def plan(
+        self,
+        belief: Any,
+        number: int,
+        n_looks: int,
+        soa: float,
+        *,
+        person: str = "",
+        pending: IntArray | None = None,
+    ) -> list[Block]:
+        """Plan a turn in round `number`, of `n_looks` presentations at most; empty when nothing is left to ask.
+
+        The blocks' images are rows of the pool. `person` is who will look, if that is one; `pending` are the rows that
+        are being looked at, or were since the last training: they are not asked about.
         """
         ...
 

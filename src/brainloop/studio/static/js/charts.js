@@ -175,6 +175,43 @@ export function askedChart(key, names, asked) {
   });
 }
 
+// AUC or weight (`what`) of people over the day; of each person {name, stretches: [{begin, end, weight, auc}]}, times in
+// seconds since 1970.
+export function driftChart(key, people, what) {
+  const isWeight = what === "weight";
+  const values = people.flatMap(({ stretches }) => stretches.map((one) => one[what] ?? 0));
+  const latest = people.map(({ name, stretches }) => `${name} ${stretches.at(-1)[what]?.toFixed(2) ?? "unknown"}`);
+  return chart(key, `${isWeight ? "Weight" : "AUC"} of people over the day, latest ${latest.join(", ")}`, {
+    data: people.map(({ name, stretches }, i) => {
+      const known = stretches.filter((one) => one.begin !== null && one[what] !== null);
+      return {
+        name,
+        x: known.map(({ begin, end }) => localTime((begin + end) / 2)),
+        y: known.map((one) => one[what]),
+        mode: "lines+markers",
+        line: { color: CLASSES[i % CLASSES.length] },
+        hovertemplate: `${name}: %{y:.2f}<extra></extra>`,
+        showlegend: true,
+      };
+    }),
+    x: "Time of day",
+    y: isWeight ? "Weight of a look" : "AUC of single looks",
+    layout: {
+      xaxis: { type: "date" },
+      yaxis: { range: isWeight ? [0, 1.1 * Math.max(1, ...values)] : [0.3, 1.005] },
+      shapes: [
+        { type: "line", xref: "paper", x0: 0, x1: 1, y0: isWeight ? 1 : 0.5, y1: isWeight ? 1 : 0.5, line: { color: COLOURS.muted, width: 1, dash: "dash" } },
+      ],
+    },
+  });
+}
+
+// Plotly shows a date as it is written; this writes it by the clock of who reads.
+function localTime(seconds) {
+  const then = new Date(1000 * seconds);
+  return new Date(then - 60_000 * then.getTimezoneOffset()).toISOString().slice(0, -1);
+}
+
 // Each image by what the classifier says of it and what the looks said, and the line on which both together are
 // undecided; {log_odds, evidence, is_target} of the same images.
 export function fusionChart(key, { log_odds: z, evidence, is_target: truth }) {

@@ -8,6 +8,7 @@ import * as headset from "./pages/headset.js";
 import * as results from "./pages/results.js";
 import * as study from "./pages/study.js";
 import * as watch from "./pages/watch.js";
+import { lost, mark } from "./stations.js";
 import { noStudy, toasts } from "./ui.js";
 
 // A page: view(app) gives its elements, done(state) whether its step has been taken; needsStudy says that it has nothing
@@ -43,7 +44,7 @@ function frame() {
     { key: name, "aria-label": current[1] },
     ...(page.needsStudy && state.study === null ? noStudy(current[1]) : page.view(app)),
   );
-  return [rail(state), here, toasts(app), app.connected ? null : offline()];
+  return [rail(state), here, toasts(app), app.connected ? lost(state) : offline()];
 }
 
 function rail(state) {
@@ -97,6 +98,7 @@ function status(state) {
     "div.status",
     { role: "status", "aria-label": "Status" },
     state.study ? line("good", state.study.name) : line("", "No study"),
+    state.station ? line(...mark(state)) : null,
     state.person ? line("good", state.person.name) : line("", "Nobody sits here"),
     set ? line(STREAM[set.state], set.name + silent) : line("", state.mode === "keyboard" ? "Space bar" : "No headset"),
     state.activity === "idle" ? null : line("warn", state.activity.charAt(0).toUpperCase() + state.activity.slice(1)),

@@ -121,7 +121,7 @@ function connect() {
 function take(message) {
   if (message.type === "preload") preload(message.block, message.images);
   else if (message.type === "show") show(message);
-  else if (message.type === "target") tellPage(message);
+  else if (message.type === "target" || message.type === "warning") tellPage(message);
   else {
     if (run !== null) {
       run = null; // the server interrupts the block: a wait

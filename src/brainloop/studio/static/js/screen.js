@@ -31,6 +31,7 @@ export function openScreen({ onclose }) {
   let wakeLock = null;
   let target = null; // what the next block looks for, as the server announced it: {target, images, is_new}
   let resting = null; // the rest that is going on: {text, done, end}
+  const warning = h("p.warn-text", { role: "alert", hidden: true });
   const before = document.activeElement;
 
   document.body.append(overlay);
@@ -80,6 +81,7 @@ export function openScreen({ onclose }) {
     else if (message.type === "target") announced(message);
     else if (message.type === "wait") wait(message.text);
     else if (message.type === "rest") rest(message);
+    else if (message.type === "warning") warn(message.text);
     else if (message.type === "busy") busy();
     else if (message.type === "lost") {
       stop("lost");
@@ -180,12 +182,19 @@ export function openScreen({ onclose }) {
     here.focus();
   }
 
+  // What the person should know and can do nothing about; blocks go on, and their images are never covered.
+  function warn(text) {
+    warning.textContent = text ?? "";
+    warning.hidden = text === null;
+  }
+
   function say(title, text, foot = "", ...more) {
     card.replaceChildren(
       ...(title ? [h("h2", {}, title)] : []),
       ...more,
       ...(text ? [h("p", {}, text)] : []),
       ...(foot ? [h("p.foot", {}, foot)] : []),
+      warning,
     );
     card.hidden = false;
   }

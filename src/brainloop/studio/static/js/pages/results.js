@@ -5,6 +5,7 @@ import { confusion } from "../confusion.js";
 import { h } from "../dom.js";
 import { findings } from "../findings.js";
 import { Gallery } from "../gallery.js";
+import { people } from "../people.js";
 import { piles } from "../piles.js";
 import { button, chance, facts, fixed, head, names, percent } from "../ui.js";
 
@@ -41,6 +42,7 @@ let part = "pool";
 let results = null; // as the server gives them, with the folder of their study
 let version = ""; // of the study, when the results were asked for
 let fusion = []; // what classifier and brain say together, by target, with the folder of the study
+let crowd = []; // who looked, and what each came to
 let fused = null; // which target of them is shown
 let gallery = null;
 let shown = null;
@@ -64,6 +66,10 @@ async function refresh(app) {
   const answer = await app.get("/api/results");
   if (answer !== null) results = { ...answer, folder };
   fusion = [];
+  app.redraw();
+  const { people: found } = (await app.get("/api/people")) ?? { people: [] };
+  if (now !== version) return;
+  crowd = found;
   app.redraw();
   if (app.state.activity !== "idle" || now !== version) return; // it takes some seconds of another process
   const { targets } = (await app.get("/api/fusion")) ?? { targets: [] };
@@ -191,6 +197,7 @@ function charts(app) {
           ),
         )
       : null,
+    people(crowd),
     fusion.length > 0 ? together(app) : null,
     erp ? card("Mean response", "In calibration, with 95 % intervals", erpChart("erp", erp)) : null,
   ];

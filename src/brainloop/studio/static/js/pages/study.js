@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { Gallery } from "../gallery.js";
+import { stations } from "../stations.js";
 import { button, confirmed, facts, head, names, notLive, note, number, plural, working } from "../ui.js";
 import { form } from "./create.js";
 
@@ -83,6 +84,7 @@ function opened(app) {
       ["Corrected by hand", number(study.corrections)],
     ]),
     activity === "idle" && progress !== null ? working(app.state) : null,
+    stations(app.state),
     told ? note("good", told) : examples(app, study),
     h("div", {
       style: `--above:${told ? 272 : 368}px`,

@@ -2,6 +2,7 @@
 
 import { accuracyChart, aucChart, sureChart } from "../charts.js";
 import { h } from "../dom.js";
+import { stations } from "../stations.js";
 import { button, duration, facts, head, notLive, note, number, percent, working } from "../ui.js";
 
 export const needsStudy = true;
@@ -45,6 +46,7 @@ export function view(app) {
             : "Nothing is left to look at. See the results.",
         )
       : null,
+    stations(state),
     h("div.charts", {}, ...charts(study)),
   ].filter(Boolean);
 }

@@ -1,0 +1,1 @@
+"""How a store's tables became what they are: one file a version, carried out by Alembic."""
