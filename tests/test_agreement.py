@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import logit, ndtri
+from scipy.special import expit, logit, ndtri
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import roc_auc_score
 
-from brainloop.agreement import FEWEST, KNOWN_LOOKS, TARGETS, reestimate
+from brainloop.agreement import FEWEST, KNOWN_LOOKS, TARGETS, _auc, reestimate
 from brainloop.evidence import add_up
 
 D = float(np.sqrt(2) * ndtri(0.75))  # of an AUC of .75
@@ -86,14 +86,19 @@ def test_against_known_truth_the_line_is_fishers_discriminant():
     targets = truth.sum() * (~truth).sum() / truth.size
     weight = KNOWN_LOOKS * TARGETS * (1 - TARGETS)
     assert found.people.gain[0] == pytest.approx((targets * slope + weight) / (targets + weight), rel=0.01)
-    assert found.people.d_prime[0] == pytest.approx(
-        np.sqrt(slope * fisher.coef_[0, 0] * _within(evidence[own], truth[image[own]])), rel=0.01
-    )
-    assert found.people.auc[1, 0] < roc_auc_score(truth[image[own]], evidence[own]) < found.people.auc[2, 0]
+    assert found.people.auc[0, 0] == pytest.approx(roc_auc_score(truth[image[own]], evidence[own]))
+    assert found.people.auc[1, 0] < found.people.auc[0, 0] < found.people.auc[2, 0]
 
 
-def _within(evidence, truth):
-    return (truth.sum() * evidence[truth].var() + (~truth).sum() * evidence[~truth].var()) / truth.size
+def test_the_auc_of_evidence_in_two_heaps_is_that_by_truth_too():
+    rng = np.random.default_rng(7)
+    truth = rng.random(20_000) < 0.12
+    pressed = rng.random(truth.size) < np.where(truth, 0.8, 0.05)
+    log_odds = 2.0 * (rng.normal(size=truth.size) + 2.0 * truth) - 2.0**2 / 2 + logit(0.12)
+    auc, low, high = _auc(np.where(pressed, 2.8, -1.6), expit(log_odds))
+    assert auc == pytest.approx(roc_auc_score(truth, pressed), abs=0.01)
+    assert low < auc < high
+    assert high - low < 0.05
 
 
 def test_the_auc_by_agreement_is_that_by_truth():

@@ -20,7 +20,7 @@ Raykar et al. (2010), "Learning from crowds", J. Mach. Learn. Res. 11: the class
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit, ndtr
+from scipy.special import expit, logit
 
 from brainloop._types import BoolArray, FloatArray, IntArray
 
@@ -60,22 +60,15 @@ class Fit:
         How many.
     gain, offset : array
         ``a`` and ``b``, nats.
-    d_prime, error : array
-        Distance of the two classes' evidence in standard deviations, by these looks and what others say of the images
-        alone, and its standard error; NaN and infinity where nobody else says anything.
+    auc : array, shape (3, n)
+        Area under the ROC curve of single looks against what the others say, and its 95 % interval; NaN where nobody
+        else says anything.
     """
 
     looks: IntArray
     gain: FloatArray
     offset: FloatArray
-    d_prime: FloatArray
-    error: FloatArray
-
-    @property
-    def auc(self) -> FloatArray:
-        """Area under the ROC curve of two such Gaussians, ``Phi(d' / sqrt 2)``, and its 95 % interval, (3, n)."""
-        step = 1.959964 * self.error  # the normal distribution's quantile at 97.5 %
-        return np.asarray(ndtr(np.stack([self.d_prime, self.d_prime - step, self.d_prime + step]) / np.sqrt(2)))
+    auc: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +150,15 @@ def reestimate(
 
     each = gain[stretch] * evidence + offset[stretch]
     probability = expit(_others(image, pair, each, rate))
-    heard = _sums(stretch, n_stretches, probability, evidence)
     return Agreement(
         each,
-        Fit(n_looks, *_applied(own, judged), *_apart(_by(whose, n_people, heard))),
-        Fit(np.bincount(stretch, minlength=n_stretches), gain, offset, *_apart(heard)),
+        Fit(n_looks, *_applied(own, judged), _aucs(person, n_people, evidence, probability)),
+        Fit(
+            np.bincount(stretch, minlength=n_stretches),
+            gain,
+            offset,
+            _aucs(stretch, n_stretches, evidence, probability),
+        ),
     )
 
 
@@ -241,13 +238,33 @@ def _fit_alone(sums: FloatArray, known: _Line, n_known: float) -> _Line:
     return _Line(gain, (n * middle + n_known * known.middle) / (n + n_known))
 
 
-def _apart(sums: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Measure the distance of the classes by what others say alone, and its standard error."""
-    slope, within, spread = _regress(sums)
-    heard = spread > 0
-    return np.where(heard, slope / np.sqrt(within), np.nan), np.where(
-        heard, 1 / np.sqrt(np.where(heard, spread, 1.0)), np.inf
-    )
+def _aucs(group: IntArray, n: int, evidence: FloatArray, probability: FloatArray) -> FloatArray:
+    """Measure the AUC of each group's looks against targets that are probable, and its 95 % interval, (3, n)."""
+    return np.array([_auc(evidence[group == one], probability[group == one]) for one in range(n)]).reshape(n, 3).T
+
+
+def _auc(evidence: FloatArray, probability: FloatArray) -> tuple[float, float, float]:
+    """Measure an AUC where each look is of a target with some probability, and its 95 % interval.
+
+    Weighted by the probability r and by 1 - r, looks are two mixtures of targets and others, of which the shares t1 and
+    t0 are targets. Their AUC is pulled towards .5 by t1 - t0, which is known: so ``.5 + (AUC - .5) / (t1 - t0)``. With
+    known truth it is the plain AUC, and the error is that of DeLong, DeLong and Clarke-Pearson (1988), "Comparing the
+    areas under two or more correlated receiver operating characteristic curves", Biometrics 44.
+    """
+    r = probability
+    if r.size < 2 or np.ptp(r) < 1e-9:
+        return np.nan, np.nan, np.nan
+    _, place = np.unique(evidence, return_inverse=True)
+    targets, others = np.bincount(place, r), np.bincount(place, 1 - r)
+    n_targets, n_others = targets.sum(), others.sum()
+    below = (np.cumsum(others) - others / 2) / n_others
+    above = 1 - (np.cumsum(targets) - targets / 2) / n_targets
+    mixed = float(below @ targets / n_targets)
+    kept = float(r @ r / n_targets - r @ (1 - r) / n_others)
+    pull = r / n_targets * (below[place] - mixed) + (1 - r) / n_others * (above[place] - mixed)
+    auc, half = 0.5 + (mixed - 0.5) / kept, 1.959964 * float(np.sqrt(pull @ pull)) / kept
+    value, low, high = np.clip([auc, auc - half, auc + half], 0, 1).tolist()
+    return value, low, high
 
 
 def _regress(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
