@@ -139,6 +139,14 @@ class Study:
             for left_over in folder.glob("store.sqlite*"):
                 left_over.unlink()
             (folder / "models").mkdir(exist_ok=True)
+            if settings.store:  # asked before a scan, which may take hours
+                shared = Store(settings.store)
+                shared.close()
+                if not shared.is_empty:
+                    raise StudyError(
+                        f"{shared.name} holds a study already; join it (brainloop join {folder} {settings.store}), or "
+                        "give another database (createdb NAME)"
+                    )
             if settings.collection:
                 rows, pool = _draw(settings)
             else:
@@ -156,11 +164,6 @@ class Study:
             if settings.collection:  # its rows are the images' ids
                 images = [replace(image, id=row) for image, row in zip(images, rows, strict=True)]
             study = cls(folder, settings)
-            if study.store.is_shared and not study.store.is_empty:
-                raise StudyError(
-                    f"{study.store.name} holds a study already; join it (brainloop join {folder} {settings.store}), or "
-                    "give another database (createdb NAME)"
-                )
             facts: dict[str, Any] = {"settings": settings.as_json(), "versions": versions()}
             if settings.collection:
                 facts["backbone"] = backbone.fingerprint
